@@ -1,0 +1,125 @@
+//! The command line: global flags, subcommands, and how an error becomes a message and an exit code.
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::command;
+use crate::db::target::Target;
+use crate::db::{DbError, embedded};
+use crate::ground::exit::Exit;
+use crate::ground::{logging, shutdown::Shutdown};
+
+/// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
+#[derive(Debug, Parser)]
+#[command(name = "highwater", version, arg_required_else_help = true, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql
+    /// [default: $DATABASE_URL, else an embedded server]
+    // The variable is read in db/target.rs, so that help never prints its value.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Log more to stderr: -v info, -vv debug [env: HIGHWATER_LOG]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Global {
+    /// Picks the database as the flags and the environment say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::choose`].
+    pub async fn target(&self) -> Result<Target, DbError> {
+        Target::choose(self.database_url.as_deref()).await
+    }
+}
+
+/// Output for people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables and sentences
+    #[value(alias = "table")]
+    Text,
+    /// One JSON document; progress as one JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The embedded Postgres that is used when no database is named
+    Postgres(command::postgres::Args),
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> Exit {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, but a closed pipe under them must not be a panic.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    logging::init(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return Exit::Unexpected;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_of(&error)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    let shutdown = Shutdown::from_signals()?;
+    match command {
+        Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
+    }
+}
+
+/// The exit code of an error: the first one in its chain that has a code of its own.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    error
+        .chain()
+        .find_map(|cause| {
+            if let Some(error) = cause.downcast_ref::<DbError>() {
+                return Some(exit_of_db(error));
+            }
+            cause.downcast_ref::<embedded::EmbeddedError>().map(|_| Exit::Unexpected)
+        })
+        .unwrap_or(Exit::Unexpected)
+}
+
+fn exit_of_db(error: &DbError) -> Exit {
+    match error {
+        DbError::BadUrl { .. } => Exit::Usage,
+        DbError::GuardRefused(_) => Exit::GuardRefused,
+        DbError::Retry(_)
+        | DbError::LockTimeout(_)
+        | DbError::Cancelled(_)
+        | DbError::Constraint(_)
+        | DbError::Server(_) => Exit::SqlFailed,
+        DbError::Connect { .. } | DbError::Lost(_) | DbError::Embedded(_) | DbError::Bug(_) => {
+            Exit::Unexpected
+        }
+    }
+}

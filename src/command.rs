@@ -1,0 +1,3 @@
+//! One file per subcommand: flags, one call, printing. No SQL, no decisions.
+
+pub mod postgres;

@@ -1,0 +1,55 @@
+//! Opening connections. Every one carries `application_name=highwater/<subcommand>` and speaks UTC.
+
+use std::time::Duration;
+
+use tokio_postgres::{Config, NoTls};
+use tracing::debug;
+
+use super::error::innermost;
+use super::target::Target;
+use super::{DbError, Executor, Session};
+
+/// Longest wait for one connection to be made, unless the URL gives `connect_timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Unacknowledged data breaks a TCP connection after this long, so that a dead peer's locks do not stay.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Settings of every session. The interval lets the server notice within a second that its client was killed
+/// (PostgreSQL 14 and later, not on every platform: hence the two-step).
+pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_messages = 'warning'; \
+                                SELECT set_config('client_connection_check_interval', '1s', false) \
+                                  FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+
+/// Opens a dedicated connection, for locks and for work that must not share its session.
+///
+/// # Errors
+///
+/// [`DbError::Connect`] with the server's or the operating system's reason; the password is never part of it.
+pub async fn connect(target: &Target, subcommand: &str) -> Result<Session, DbError> {
+    let config = prepared(target.config(), subcommand);
+    let refused = |error: &(dyn std::error::Error + 'static)| DbError::Connect {
+        target: target.to_string(),
+        reason: innermost(error),
+    };
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| refused(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            debug!(error = %innermost(&error), "a connection ended with an error");
+        }
+    });
+    let session = Session::dedicated(client);
+    session.batch(SESSION_SETTINGS).await?;
+    Ok(session)
+}
+
+/// The target's configuration with what every connection of ours carries.
+pub(super) fn prepared(config: &Config, subcommand: &str) -> Config {
+    let mut config = config.clone();
+    config.application_name(format!("highwater/{subcommand}"));
+    config.tcp_user_timeout(TCP_USER_TIMEOUT);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    config
+}

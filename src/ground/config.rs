@@ -1,0 +1,14 @@
+//! The one place that reads the environment.
+
+use std::path::PathBuf;
+
+/// Value of an environment variable; empty and non-UTF-8 values count as unset.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Like [`env`], as a path.
+pub fn env_path(name: &str) -> Option<PathBuf> {
+    env(name).map(PathBuf::from)
+}

@@ -1,0 +1,3 @@
+//! All tests against a real Postgres: one binary, so that they link once; one file per subject.
+
+mod support;
