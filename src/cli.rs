@@ -7,6 +7,7 @@ use crate::db::target::Target;
 use crate::db::{DbError, embedded};
 use crate::ground::exit::Exit;
 use crate::ground::{logging, shutdown::Shutdown};
+use crate::rollup::{RollupError, UsageError};
 
 /// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
 #[derive(Debug, Parser)]
@@ -57,6 +58,9 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backfill(command::backfill::Args),
+    Rollup(command::rollup::Args),
+    Status(command::status::Args),
     /// The embedded Postgres that is used when no database is named
     Postgres(command::postgres::Args),
 }
@@ -92,6 +96,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let shutdown = Shutdown::from_signals()?;
     match command {
+        Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
+        Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
+        Command::Status(command::status::Args {}) => command::status::run(&global).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
 }
@@ -102,24 +109,15 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         .chain()
         .find_map(|cause| {
             if let Some(error) = cause.downcast_ref::<DbError>() {
-                return Some(exit_of_db(error));
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<RollupError>() {
+                return Some(error.exit());
+            }
+            if cause.is::<UsageError>() {
+                return Some(Exit::Usage);
             }
             cause.downcast_ref::<embedded::EmbeddedError>().map(|_| Exit::Unexpected)
         })
         .unwrap_or(Exit::Unexpected)
-}
-
-fn exit_of_db(error: &DbError) -> Exit {
-    match error {
-        DbError::BadUrl { .. } => Exit::Usage,
-        DbError::GuardRefused(_) => Exit::GuardRefused,
-        DbError::Retry(_)
-        | DbError::LockTimeout(_)
-        | DbError::Cancelled(_)
-        | DbError::Constraint(_)
-        | DbError::Server(_) => Exit::SqlFailed,
-        DbError::Connect { .. } | DbError::Lost(_) | DbError::Embedded(_) | DbError::Bug(_) => {
-            Exit::Unexpected
-        }
-    }
 }

@@ -1,3 +1,9 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
+pub mod backfill;
 pub mod postgres;
+mod progress;
+pub mod rollup;
+pub mod status;
+mod table;
+mod when;

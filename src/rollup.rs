@@ -1,1 +1,26 @@
-//! placeholder
+//! Rollups: definitions, the SQL rendered from them, and the work of filling, draining and proving them.
+//!
+//! Definition (TOML) → [`render`] → objects in the database ([`install`]). Writers leave marks; [`drain`] and
+//! [`backfill`] call the rendered functions, each call one unit of work in one transaction; [`verify`] compares.
+
+pub mod backfill;
+pub mod definition;
+pub mod draft;
+pub mod drain;
+pub mod drop;
+pub mod error;
+pub mod estimate;
+pub mod install;
+pub mod ledger;
+mod lock;
+pub mod name;
+pub mod quote;
+pub mod render;
+pub mod shape;
+pub mod source;
+pub mod status;
+pub mod verify;
+pub mod watch;
+
+pub use error::{RollupError, UsageError};
+pub use name::RollupName;

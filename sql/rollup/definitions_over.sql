@@ -1,0 +1,4 @@
+-- rollup/definitions_over
+-- $1 text: source, qualified and quoted
+-- Definitions of every rollup over one source, for its capture function.
+SELECT rollup.definition FROM highwater.rollup AS rollup WHERE rollup.source = $1 ORDER BY rollup.name

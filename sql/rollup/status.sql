@@ -1,0 +1,45 @@
+-- rollup/status
+-- One row per rollup. Coverage is the newest stretch without a pending slice.
+WITH slice AS (
+  SELECT slice.rollup,
+         count(*) FILTER (WHERE slice.state = 'complete') AS complete,
+         count(*) FILTER (WHERE slice.state = 'pending') AS pending,
+         max(slice.slice_end) FILTER (WHERE slice.state = 'complete') AS covered_to,
+         coalesce(sum(slice.rows), 0)::bigint AS rows
+    FROM highwater.rollup_slice AS slice
+   GROUP BY slice.rollup
+), covered AS (
+  SELECT slice.rollup, slice.complete, slice.pending, slice.covered_to, slice.rows,
+         (SELECT min(inner_slice.slice_start) FROM highwater.rollup_slice AS inner_slice
+           WHERE inner_slice.rollup = slice.rollup AND inner_slice.state = 'complete'
+             AND inner_slice.slice_start >= coalesce(
+                   (SELECT max(gap.slice_end) FROM highwater.rollup_slice AS gap
+                     WHERE gap.rollup = slice.rollup AND gap.state = 'pending' AND gap.slice_end <= slice.covered_to),
+                   '-infinity')) AS covered_from
+    FROM slice
+), bare AS (
+  -- relations of the source, partitions included, that lack a capture trigger or have it disabled
+  SELECT rollup.name, array_agg(tree.relid::regclass::text ORDER BY tree.relid::regclass::text) AS relations
+    FROM highwater.rollup AS rollup
+   CROSS JOIN LATERAL (
+     SELECT t.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(rollup.source)) AS t
+     UNION SELECT pg_catalog.to_regclass(rollup.source)) AS tree (relid)
+   WHERE tree.relid IS NOT NULL
+     AND (SELECT count(*) FROM pg_catalog.pg_trigger AS trigger
+           WHERE trigger.tgrelid = tree.relid AND trigger.tgenabled IN ('O', 'A')
+             AND trigger.tgname IN ('highwater_capture_insert', 'highwater_capture_update',
+                                    'highwater_capture_delete', 'highwater_capture_truncate')) < 4
+   GROUP BY rollup.name
+)
+SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.drained_at, rollup.census_at,
+       extract(epoch FROM clock_timestamp() - rollup.watermark_at)::float8 AS lag_seconds,
+       clock_timestamp() AS now,
+       coalesce(covered.complete, 0) AS slices_complete, coalesce(covered.pending, 0) AS slices_pending,
+       covered.covered_from, covered.covered_to, coalesce(covered.rows, 0) AS rows,
+       pg_catalog.to_regclass(rollup.source) IS NOT NULL AS has_source,
+       coalesce(bare.relations, '{}') AS bare_relations,
+       rollup.last_error, rollup.last_error_at
+  FROM highwater.rollup AS rollup
+  LEFT JOIN covered ON covered.rollup = rollup.name
+  LEFT JOIN bare ON bare.name = rollup.name
+ ORDER BY rollup.name

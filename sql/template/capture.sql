@@ -1,0 +1,21 @@
+-- template/capture
+-- Called once per statement on the source, for all rollups over it: appends the buckets of its old and new rows.
+-- SECURITY DEFINER, so that an application needs rights on its own table only; every name is qualified and the
+-- search_path is pinned, so that no caller can redirect it. Rows without a countable time are left aside: a writer
+-- is never failed by capture.
+CREATE OR REPLACE FUNCTION {{capture}}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS {{quote}}
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+{{on_insert}}
+  ELSIF TG_OP = 'UPDATE' THEN
+{{on_update}}
+  ELSIF TG_OP = 'DELETE' THEN
+{{on_delete}}
+  ELSE
+{{on_truncate}}
+  END IF;
+  RETURN NULL;
+END
+{{quote}};

@@ -1,0 +1,1 @@
+    INSERT INTO {{wide}} (lo, hi) VALUES ('-infinity', 'infinity');

@@ -1,0 +1,21 @@
+    WITH new_row AS MATERIALIZED (
+      -- what the source says
+      {{new_rows}}
+    ), old_row AS MATERIALIZED (
+      -- what the rollup says; ctid finds the row again without an index
+      {{old_rows}}
+    ), difference AS MATERIALIZED (
+      SELECT o.row_id, n.bucket IS NULL AS is_gone, {{difference_columns}}
+        FROM old_row AS o
+        FULL JOIN new_row AS n ON {{same_key}}
+       WHERE o.row_id IS NULL OR n.bucket IS NULL OR {{measures_differ}}
+    ), removed AS (
+      DELETE FROM {{partition}} AS p USING difference AS d WHERE p.ctid = d.row_id AND d.is_gone RETURNING 1
+    ), changed AS (
+      UPDATE {{partition}} AS p SET {{set_measures}}
+        FROM difference AS d WHERE p.ctid = d.row_id AND NOT d.is_gone RETURNING 1
+    ), added AS (
+      INSERT INTO {{partition}} ({{column_list}})
+      SELECT {{added_columns}} FROM difference AS d WHERE d.row_id IS NULL RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM changed), (SELECT count(*) FROM removed)

@@ -1,0 +1,295 @@
+-- template/functions
+-- The engine of one rollup, in the server: one call is one unit of work in one transaction, so that a client that is
+-- stopped, frozen or killed holds nothing. Every function asserts READ COMMITTED, because what it computes must be
+-- read by a snapshot younger than the one that claimed the marks.
+
+-- The census: makes a pending slice for every month of [p_from, p_to) that holds rows and has none. Over the whole
+-- calendar it also completes the ledger: from then on a month without a slice is a month without rows, or a marked one.
+-- An index that leads with the time finds the months by jumping; else one scan finds and counts them.
+CREATE OR REPLACE FUNCTION {{census}}(p_from timestamptz DEFAULT NULL, p_to timestamptz DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET jit = off AS {{quote}}
+DECLARE
+  v_from timestamptz := greatest(p_from, {{calendar_start}});
+  v_to timestamptz := least(p_to, {{calendar_end}});
+  v_made bigint;
+BEGIN
+  PERFORM highwater.assert_read_committed();
+  IF highwater.leads_an_index({{source_literal}}, {{time_name_literal}}) AND {{time_is_monotone}} THEN
+    EXECUTE {{tag}}
+{{census_by_index}}
+    {{tag}} USING v_from, v_to;
+  ELSE
+    EXECUTE {{tag}}
+{{census_by_scan}}
+    {{tag}} USING v_from, v_to;
+  END IF;
+  GET DIAGNOSTICS v_made = ROW_COUNT;
+  IF p_from IS NULL AND p_to IS NULL THEN
+    UPDATE highwater.rollup AS r SET census_at = clock_timestamp() WHERE r.name = {{name_literal}};
+  END IF;
+  RETURN v_made;
+END
+{{quote}};
+
+-- Makes slices for marked months that have none, and splits range marks at slice bounds.
+-- After the census such a month held no row when the ledger was made, so everything in it has left a mark: it starts
+-- complete and empty. Before the census nothing is known of it: it starts pending.
+CREATE OR REPLACE FUNCTION {{expand}}() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+DECLARE
+  v_month timestamptz;
+  v_is_counted boolean;
+  v_made bigint := 0;
+BEGIN
+  PERFORM highwater.assert_read_committed();
+  SELECT r.census_at IS NOT NULL INTO STRICT v_is_counted FROM highwater.rollup AS r WHERE r.name = {{name_literal}};
+  FOR v_month IN
+    SELECT DISTINCT date_trunc('month', m.bucket, 'UTC') AS month FROM {{mark}} AS m
+    EXCEPT
+    SELECT s.slice_start FROM highwater.rollup_slice AS s WHERE s.rollup = {{name_literal}}
+    ORDER BY month
+  LOOP
+    INSERT INTO highwater.rollup_slice (rollup, slice_start, slice_end, state, rows)
+    VALUES ({{name_literal}}, v_month, v_month + interval '1 month',
+            CASE WHEN v_is_counted THEN 'complete' ELSE 'pending' END, CASE WHEN v_is_counted THEN 0 END)
+    ON CONFLICT (rollup, slice_start) DO NOTHING;
+    IF FOUND AND v_is_counted THEN
+      EXECUTE 'CREATE TABLE ' || highwater.partition_of({{target_literal}}, v_month) || ' (LIKE {{target_text}} INCLUDING INDEXES)';
+      PERFORM {{attach}}(v_month);
+    END IF;
+    v_made := v_made + 1;
+  END LOOP;
+  WITH claimed AS (
+    DELETE FROM {{wide}} AS w WHERE NOT w.split RETURNING w.lo, w.hi, w.marked_at
+  )
+  INSERT INTO {{wide}} (lo, hi, split, marked_at)
+  SELECT greatest(c.lo, s.slice_start), least(c.hi, s.slice_end), true, c.marked_at
+    FROM claimed AS c
+    JOIN highwater.rollup_slice AS s ON s.slice_start < c.hi AND s.slice_end > c.lo
+   WHERE s.rollup = {{name_literal}};
+  RETURN v_made;
+END
+{{quote}};
+
+-- Attaches the finished table of a month. It waits for CREATE INDEX or ANALYZE on the target, not for readers.
+CREATE OR REPLACE FUNCTION {{attach}}(p_slice timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+DECLARE
+  v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_end timestamptz := p_slice + interval '1 month';
+BEGIN
+  -- The CHECK equals the bounds, so that ATTACH need not read the rows again while it holds its lock.
+  EXECUTE 'ALTER TABLE ' || v_partition || ' ADD CONSTRAINT highwater_bounds CHECK (bucket >= '
+          || quote_literal(p_slice) || ' AND bucket < ' || quote_literal(v_end) || '){{not_null_columns}}';
+  PERFORM set_config('lock_timeout', '10s', true);
+  EXECUTE 'ALTER TABLE {{target_text}} ATTACH PARTITION ' || v_partition || ' FOR VALUES FROM ('
+          || quote_literal(p_slice) || ') TO (' || quote_literal(v_end) || ')';
+  EXECUTE 'ALTER TABLE ' || v_partition || ' DROP CONSTRAINT highwater_bounds';
+END
+{{quote}};
+
+-- Moves the watermark: everything whose COMMIT had returned before it is in the complete slices. The clock is read
+-- before the snapshot that looks for marks; a claim of another transaction that has not committed still shows its
+-- marks here and holds the watermark back. Returns when the oldest mark left behind was made, NULL for none.
+CREATE OR REPLACE FUNCTION {{watermark}}() RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {{quote}}
+DECLARE
+  v_before timestamptz := clock_timestamp();
+  v_oldest timestamptz;
+BEGIN
+  SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w))
+    INTO v_oldest;
+  UPDATE highwater.rollup AS r
+     SET watermark_at = greatest(r.watermark_at, least(v_before, v_oldest)), drained_at = v_before
+   WHERE r.name = {{name_literal}} AND r.census_at IS NOT NULL;
+  RETURN v_oldest;
+END
+{{quote}};
+
+-- Rewrites one range of a complete slice, both ends on the grain and inside it, by difference: rows that are right
+-- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement.
+CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
+  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+{{slice_settings}} AS {{quote}}
+DECLARE
+  v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+BEGIN
+  EXECUTE {{tag}}
+{{range_difference}}
+  {{tag}} INTO rows_added, rows_changed, rows_removed USING p_from, p_to;
+  UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+   WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
+END
+{{quote}};
+
+-- Fills one slice. `already`: it was complete. `busy`: someone else holds it (only when told not to wait).
+CREATE OR REPLACE FUNCTION {{fill}}(p_slice timestamptz, p_wait boolean DEFAULT true,
+  OUT outcome text, OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+{{slice_settings}} AS {{quote}}
+DECLARE
+  v_started timestamptz := clock_timestamp();
+  v_slice highwater.rollup_slice;
+  v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+BEGIN
+  PERFORM highwater.assert_read_committed();
+  IF p_wait THEN
+    SELECT s.* INTO v_slice FROM highwater.rollup_slice AS s
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice FOR UPDATE;
+  ELSE
+    SELECT s.* INTO v_slice FROM highwater.rollup_slice AS s
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice FOR UPDATE SKIP LOCKED;
+  END IF;
+  IF v_slice.state IS NULL THEN
+    outcome := 'busy';
+    RETURN;
+  ELSIF v_slice.state = 'complete' THEN
+    outcome := 'already';
+    RETURN;
+  END IF;
+  -- Claim: every mark that this fill makes good. What commits after this statement leaves a mark that stays.
+  DELETE FROM {{mark}} AS m WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end;
+  DELETE FROM {{wide}} AS w WHERE w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end;
+  -- Compute, in statements younger than the claim.
+  IF to_regclass(v_partition) IS NOT NULL THEN
+    SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
+      FROM {{rebuild}}(p_slice, v_slice.slice_start, v_slice.slice_end) AS b;
+  ELSE
+    EXECUTE 'CREATE TABLE ' || v_partition || {{tag}} AS
+{{first_fill}}
+    {{tag}};
+    GET DIAGNOSTICS rows_added = ROW_COUNT;
+    rows_changed := 0;
+    rows_removed := 0;
+    {{build_indexes}}
+    PERFORM {{attach}}(p_slice);
+  END IF;
+  UPDATE highwater.rollup_slice AS s
+     SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
+         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL,
+         rows = coalesce(s.rows, 0) + rows_added - rows_removed
+   WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
+  outcome := 'filled';
+END
+{{quote}};
+
+-- One pass of the drain: takes the free slice with the oldest mark, claims at most p_limit of its buckets, makes them
+-- right and moves the watermark. outcome: drained, filled (a small pending month), discarded (a pending month that is
+-- left to the backfill; its marks are covered by that), idle, busy (others hold every marked slice), unexpanded.
+CREATE OR REPLACE FUNCTION {{drain}}(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
+  OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
+  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz)
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+SET jit = off SET work_mem = '64MB' SET random_page_cost = 1.1 AS {{quote}}
+DECLARE
+  v_slice highwater.rollup_slice;
+  v_bucket timestamptz[];
+  {{declare_tenant_array}}
+  v_partition text;
+  v_lo timestamptz;
+  v_hi timestamptz;
+BEGIN
+  PERFORM highwater.assert_read_committed();
+  marks := 0; buckets := 0; rows_added := 0; rows_changed := 0; rows_removed := 0;
+  IF p_wait THEN
+    SELECT s.* INTO v_slice FROM highwater.rollup_slice AS s JOIN (
+      {{due_slices}}
+    ) AS due ON due.month = s.slice_start
+     WHERE s.rollup = {{name_literal}} ORDER BY due.oldest, s.slice_start LIMIT 1 FOR UPDATE OF s;
+  ELSE
+    SELECT s.* INTO v_slice FROM highwater.rollup_slice AS s JOIN (
+      {{due_slices}}
+    ) AS due ON due.month = s.slice_start
+     WHERE s.rollup = {{name_literal}} ORDER BY due.oldest, s.slice_start LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
+  END IF;
+  slice_start := v_slice.slice_start;
+  v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
+  IF v_slice.state IS NULL THEN
+    IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split) OR EXISTS (
+      SELECT FROM {{mark}} AS m WHERE NOT EXISTS (
+        SELECT FROM highwater.rollup_slice AS s
+         WHERE s.rollup = {{name_literal}} AND s.slice_start = date_trunc('month', m.bucket, 'UTC'))) THEN
+      outcome := 'unexpanded';
+    ELSIF EXISTS (SELECT FROM {{mark}}) OR EXISTS (SELECT FROM {{wide}}) THEN
+      outcome := 'busy';
+    ELSE
+      outcome := 'idle';
+    END IF;
+  ELSIF v_slice.state = 'pending' THEN
+    IF highwater.estimate_rows({{tag}}{{month_rows}}{{tag}}) <= {{small_month_rows}} THEN
+      SELECT f.rows_added, f.rows_changed, f.rows_removed INTO rows_added, rows_changed, rows_removed
+        FROM {{fill}}(v_slice.slice_start) AS f;
+      outcome := 'filled';
+    ELSE
+      DELETE FROM {{mark}} AS m WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end;
+      GET DIAGNOSTICS marks = ROW_COUNT;
+      DELETE FROM {{wide}} AS w WHERE w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end;
+      outcome := 'discarded';
+    END IF;
+  ELSE
+    outcome := 'drained';
+    WITH claimed AS (
+      DELETE FROM {{wide}} AS w WHERE w.split AND w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end
+      RETURNING w.lo, w.hi
+    )
+    SELECT min(c.lo), max(c.hi) INTO v_lo, v_hi FROM claimed AS c;
+    IF v_lo IS NOT NULL THEN
+      DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
+      GET DIAGNOSTICS marks = ROW_COUNT;
+      SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
+        FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
+    ELSE
+      SELECT {{claim_arrays}} INTO {{claim_into}} FROM (
+        SELECT {{mark_columns_m}} FROM {{mark}} AS m
+         WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end
+         GROUP BY {{mark_columns_m}} ORDER BY min(m.marked_at) LIMIT p_limit) AS c;
+      buckets := coalesce(cardinality(v_bucket), 0);
+      -- Planned with the arrays in hand, so that their length is known.
+      EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};
+      GET DIAGNOSTICS marks = ROW_COUNT;
+      EXECUTE {{tag}}
+{{bucket_difference}}
+      {{tag}} INTO rows_added, rows_changed, rows_removed USING {{claim_into}};
+      UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+       WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
+    END IF;
+  END IF;
+  oldest_left := {{watermark}}();
+END
+{{quote}};
+
+-- The window function: makes [p_from, p_to) of the rollup equal to its source, whatever was there, and returns the
+-- rows it had to add, change or remove. Pending slices that the range touches are filled whole. Slices are locked in
+-- order, so two windows never deadlock.
+CREATE OR REPLACE FUNCTION {{window}}(p_from timestamptz, p_to timestamptz) RETURNS bigint
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' AS {{quote}}
+DECLARE
+  v_slice highwater.rollup_slice;
+  v_lo timestamptz;
+  v_hi timestamptz;
+  v_rows bigint := 0;
+BEGIN
+  PERFORM highwater.assert_read_committed();
+  PERFORM highwater.assert_on_grain({{name_literal}}, p_from, p_to, {{grain}});
+  PERFORM {{census}}(p_from, p_to);
+  PERFORM {{expand}}();
+  FOR v_slice IN
+    SELECT s.* FROM highwater.rollup_slice AS s
+     WHERE s.rollup = {{name_literal}} AND s.slice_start < p_to AND s.slice_end > p_from
+     ORDER BY s.slice_start FOR UPDATE
+  LOOP
+    IF v_slice.state = 'pending' THEN
+      v_rows := v_rows + (SELECT f.rows_added + f.rows_changed + f.rows_removed FROM {{fill}}(v_slice.slice_start) AS f);
+    ELSE
+      v_lo := greatest(p_from, v_slice.slice_start);
+      v_hi := least(p_to, v_slice.slice_end);
+      DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
+      DELETE FROM {{wide}} AS w WHERE w.lo >= v_lo AND w.hi <= v_hi;
+      v_rows := v_rows + (SELECT b.rows_added + b.rows_changed + b.rows_removed
+                            FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b);
+    END IF;
+  END LOOP;
+  RETURN v_rows;
+END
+{{quote}};

@@ -1,0 +1,348 @@
+//! `highwater rollup`: definitions and their life.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::progress::{Progress, grouped};
+use super::{status as status_command, table, when};
+use crate::cli::{Format, Global};
+use crate::db::connect;
+use crate::ground::exit::Exit;
+use crate::ground::shutdown::Shutdown;
+use crate::rollup::definition::Definition;
+use crate::rollup::draft::{self, Draft};
+use crate::rollup::install::{self, Installed};
+use crate::rollup::ledger::Range;
+use crate::rollup::status::{self, SCHEMA_VERSION};
+use crate::rollup::watch::Open;
+use crate::rollup::{RollupName, UsageError, backfill, drain, drop, verify};
+
+/// Definitions of rollups: add, show, keep current, prove, remove
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Add(Add),
+    /// All rollups with their state
+    List,
+    /// One rollup: its definition, coverage and problems
+    Show {
+        name: RollupName,
+    },
+    /// Make every marked bucket right, now
+    Drain {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<RollupName>,
+    },
+    Verify(Verify),
+    /// Remove a rollup, its table included; the source stays, without any trigger of ours
+    Drop {
+        name: RollupName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Install a rollup from a definition file, or write that file from flags and install it
+///
+/// History stays to be filled: "highwater backfill NAME".
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  highwater rollup add rollups/orders.toml
+  highwater rollup add --table app.orders --time created_at --tenant shop --by country,product --sum amount")]
+struct Add {
+    /// Definition file (TOML)
+    #[arg(value_name = "FILE", required_unless_present = "table", conflicts_with_all = ["table", "time", "tenant", "by", "sum", "grain", "name"])]
+    file: Option<PathBuf>,
+    /// Source table
+    #[arg(long, requires = "time")]
+    table: Option<String>,
+    /// Its time column
+    #[arg(long)]
+    time: Option<String>,
+    /// Its tenant column
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Columns to group by
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,...")]
+    by: Vec<String>,
+    /// Columns to sum; rows are always counted
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,...")]
+    sum: Vec<String>,
+    /// 15m, 30m, 1h or 1d
+    #[arg(long, default_value = "1h")]
+    grain: String,
+    /// Name of the rollup [default: TABLE_hourly]
+    #[arg(long)]
+    name: Option<RollupName>,
+    /// Where to write the definition [default: NAME.toml]
+    #[arg(long, value_name = "FILE", requires = "table")]
+    out: Option<PathBuf>,
+    /// Build the index that drains need, CONCURRENTLY, where it is missing
+    #[arg(long)]
+    create_index: bool,
+}
+
+/// Compare a rollup with its source, row by row
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 no difference; 4 drift, or a repair was needed.")]
+struct Verify {
+    name: RollupName,
+    /// Only from here on: 2024-03, 2024-03-15 or 2024-03-15T12:00:00Z, on the grain
+    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+    from: Option<DateTime<Utc>>,
+    /// Only before this
+    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+    to: Option<DateTime<Utc>>,
+    /// Compare this many random months
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    sample: Option<i32>,
+    /// Make differing months right
+    #[arg(long)]
+    repair: bool,
+    /// Connections that compare [default: half the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: Option<u16>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// What connecting and the engine say.
+pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    match args.command {
+        Command::Add(args) => add(global, args).await,
+        Command::List => list(global).await,
+        Command::Show { name } => show(global, &name).await,
+        Command::Drain { names } => drain_all(global, &names, shutdown).await,
+        Command::Verify(args) => prove(global, args, shutdown).await,
+        Command::Drop { name, yes } => remove(global, &name, yes).await,
+    }
+}
+
+async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
+    let (text, origin) = match (args.file, args.table, args.time) {
+        (Some(file), _, _) => {
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| UsageError(format!("cannot read {}: {error}", file.display())))?;
+            (text, file)
+        }
+        (None, Some(table), Some(time)) => {
+            let name = match args.name {
+                Some(name) => name,
+                None => draft::name_for(&table, &args.grain).map_err(UsageError)?,
+            };
+            let out = args.out.unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
+            let draft = Draft {
+                name,
+                table,
+                time,
+                tenant: args.tenant,
+                by: args.by,
+                sum: args.sum,
+                grain: args.grain,
+            };
+            let text = draft.text();
+            Definition::parse(&text, &out.display().to_string())?;
+            let mut file = std::fs::File::create_new(&out)
+                .map_err(|error| UsageError(format!("cannot write {}: {error}", out.display())))?;
+            file.write_all(text.as_bytes()).with_context(|| format!("write {}", out.display()))?;
+            eprintln!("wrote {}", out.display());
+            (text, out)
+        }
+        (None, _, _) => bail!(UsageError("give a definition file, or --table and --time".to_owned())),
+    };
+    let definition = Definition::parse(&text, &origin.display().to_string())?;
+    let target = global.target().await?;
+    let mut session = connect::connect(&target, "rollup add").await?;
+    if args.create_index {
+        install::create_index(&mut session, &definition).await?;
+    }
+    let installed = install::install_now(&mut session, &definition).await?;
+    let name = &definition.name;
+    match global.format {
+        Format::Json => println!(
+            "{}",
+            json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "installed": installed == Installed::New})
+        ),
+        Format::Text if installed == Installed::New => {
+            println!("{name}: installed; every change from now on counts");
+            println!("next: highwater backfill {name}");
+        }
+        Format::Text => {
+            println!("{name}: this very definition is installed already; its capture was renewed")
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(global: &Global) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let mut session = connect::connect(&target, "rollup list").await?;
+    let status = status::read(&mut session).await?;
+    match global.format {
+        Format::Json => println!("{}", serde_json::to_string(&status)?),
+        Format::Text => status_command::print(&status),
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(global: &Global, name: &RollupName) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let mut session = connect::connect(&target, "rollup show").await?;
+    let shape = install::load(&mut session, name).await?;
+    let mut status = status::read(&mut session).await?;
+    status.rollups.retain(|rollup| rollup.name == name.as_str());
+    if global.format == Format::Json {
+        let document = json!({
+            "schema_version": SCHEMA_VERSION, "rollup": status.rollups.first(), "definition": shape.definition.text,
+            "definition_sha256": shape.definition.sha256(),
+        });
+        println!("{document}");
+        return Ok(Exit::Done);
+    }
+    status_command::print(&status);
+    println!("source {}, target {}", shape.source.table, shape.target);
+    println!("definition (sha256 {}):\n{}", shape.definition.sha256(), shape.definition.text.trim_end());
+    Ok(Exit::Done)
+}
+
+async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let mut session = connect::connect(&target, "rollup drain").await?;
+    for name in names {
+        let report =
+            drain::run(&mut session, name, shutdown).await.with_context(|| format!("drain of {name}"))?;
+        match global.format {
+            Format::Json => println!(
+                "{}",
+                json!({
+                    "schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "marks": report.marks,
+                    "buckets": report.buckets, "rows_written": report.rows, "slices_pending": report.pending,
+                    "complete": report.is_whole,
+                })
+            ),
+            Format::Text => {
+                println!(
+                    "{name}: {} marks, {} buckets, {} rows written",
+                    grouped(report.marks),
+                    grouped(report.buckets),
+                    grouped(report.rows)
+                );
+                if report.pending > 0 {
+                    println!(
+                        "{name}: {} months are not backfilled; \"highwater backfill {name}\"",
+                        report.pending
+                    );
+                }
+            }
+        }
+        if !report.is_whole {
+            return Ok(Exit::Interrupted);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn prove(global: &Global, args: Verify, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let options = verify::Options {
+        range: Range { from: args.from, to: args.to },
+        sample: args.sample,
+        parallel: args.parallel.map_or_else(backfill::default_parallel, usize::from),
+        repair: args.repair,
+    };
+    // One JSON document on stdout: progress would be a second one.
+    let progress = Progress::new(Format::Text);
+    let report =
+        verify::run(&target, "rollup verify", &args.name, &options, &progress, &Open, shutdown).await?;
+    if global.format == Format::Json {
+        let mut document = serde_json::to_value(&report)?;
+        document["schema_version"] = json!(SCHEMA_VERSION);
+        println!("{document}");
+    } else {
+        print_proof(&report);
+    }
+    Ok(match (report.drifted, report.interrupted) {
+        (1.., _) => Exit::Drift,
+        (_, true) => Exit::Interrupted,
+        (_, false) => Exit::Done,
+    })
+}
+
+fn print_proof(report: &verify::Report) {
+    let name = &report.rollup;
+    if report.drifted > 0 {
+        let mut table = table::plain(["KIND", "KEY", "ROLLUP", "SOURCE"]);
+        for example in &report.examples {
+            let field = |name: &str| {
+                example.get(name).filter(|value| !value.is_null()).map_or("-".to_owned(), ToString::to_string)
+            };
+            let kind = example.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+            table.add_row([kind.to_owned(), field("key"), field("rollup"), field("source")]);
+        }
+        table::print(&table);
+    }
+    println!(
+        "{name}: {} rows of {} months compared, {} differ",
+        grouped(report.rows),
+        report.slices,
+        grouped(report.drifted)
+    );
+    if report.open > 0 {
+        println!(
+            "{name}: {} rows lie under open marks; the next drain makes them right",
+            grouped(report.open)
+        );
+    }
+    if report.pending > 0 {
+        println!("{name}: {} months are not backfilled and were not compared", report.pending);
+    }
+    if let Some(rows) = report.repaired {
+        println!("{name}: repaired, {} rows written", grouped(rows));
+    } else if report.drifted > 0 {
+        println!("{name}: \"highwater rollup verify {name} --repair\" makes them right");
+    }
+}
+
+async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let mut session = connect::connect(&target, "rollup drop").await?;
+    let shape = install::load(&mut session, name).await?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            bail!(UsageError(format!(
+                "this removes table {} and all its rows; add --yes to do so",
+                shape.target
+            )));
+        }
+        eprint!("remove table {} and all its rows? [y/N] ", shape.target);
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            println!("{name}: left as it is");
+            return Ok(Exit::Done);
+        }
+    }
+    drop::run(&mut session, name).await?;
+    match global.format {
+        Format::Json => {
+            println!(
+                "{}",
+                json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true})
+            );
+        }
+        Format::Text => println!("{name}: removed; {} stays as it was", shape.source.table),
+    }
+    Ok(Exit::Done)
+}

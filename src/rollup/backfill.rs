@@ -1,0 +1,372 @@
+//! Backfill: fills pending slices, several at a time, each in one call and one transaction.
+//!
+//! In: a shape and a range. Out: complete slices. What is complete stays complete whatever happens to this process;
+//! a killed run's successor goes on with the slices that are left, after waiting for backends that still write one.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::error::RollupError;
+use super::ledger::{self, Pending, Range};
+use super::lock::BackfillLock;
+use super::name::RollupName;
+use super::shape::Shape;
+use super::watch::{Fence, Listener, News, Work};
+use super::{install, render};
+use crate::db::pool::Pool;
+use crate::db::target::Target;
+use crate::db::{DbError, Executor, Param, Session, connect};
+use crate::ground::shutdown::{Shutdown, Urgency};
+
+/// A slice that failed in a way that may pass (deadlock, lock time-out) is tried this often, with doubling pauses.
+const TRIES: u32 = 6;
+
+/// Pause before the second try of a slice.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Which slices come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Dashboards fill from today backwards.
+    Newest,
+    Oldest,
+}
+
+/// How a backfill runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub range: Range,
+    /// Connections that fill slices; at least 1.
+    pub parallel: usize,
+    /// Pause of each connection after a slice.
+    pub sleep: Duration,
+    /// No slice is begun after this long.
+    pub max_duration: Option<Duration>,
+    pub order: Order,
+    /// Rebuild complete slices too.
+    pub restart: bool,
+    /// How long to wait for another backfill of the same rollup; `None` waits as long as it takes.
+    pub wait: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            range: Range::default(),
+            parallel: default_parallel(),
+            sleep: Duration::ZERO,
+            max_duration: None,
+            order: Order::Newest,
+            restart: false,
+            wait: None,
+        }
+    }
+}
+
+/// Half of this machine's cores, at least one: the database has other things to do.
+pub fn default_parallel() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
+}
+
+/// Why a backfill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every requested slice is complete.
+    Complete,
+    /// `max_duration` ran out.
+    Paused,
+    /// A signal came.
+    Interrupted,
+}
+
+/// What a backfill did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub rollup: RollupName,
+    pub end: End,
+    /// Slices that this run filled.
+    pub filled: usize,
+    /// Rows that this run added, changed or removed.
+    pub rows: i64,
+    /// Pending slices of the requested range that are left.
+    pub left: usize,
+    /// Pending slices of the whole rollup that are left: not 0 means partial coverage.
+    pub left_in_all: i64,
+    pub took: Duration,
+}
+
+/// Fills the pending slices of one rollup.
+///
+/// # Errors
+///
+/// [`RollupError::Busy`] when another backfill runs for longer than `wait`; [`RollupError::SliceFailed`]: everything
+/// filled so far stays; [`RollupError::LockLost`] from the fence.
+pub async fn run(
+    target: &Target,
+    subcommand: &str,
+    name: &RollupName,
+    options: &Options,
+    listener: &dyn Listener,
+    fence: &dyn Fence,
+    shutdown: &Shutdown,
+) -> Result<Report, RollupError> {
+    let began = Instant::now();
+    let mut session = connect::connect(target, subcommand).await?;
+    let shape = install::load(&mut session, name).await?;
+    let _lock = BackfillLock::take(target, subcommand, name, options.wait, listener, shutdown).await?;
+    listener.hear(News::Counting { rollup: name.clone() });
+    ledger::prepare(&session, &shape, options.restart).await?;
+    if options.restart {
+        ledger::restart(&session, name, options.range).await?;
+    }
+    let run = Run {
+        shape: &shape,
+        options,
+        listener,
+        fence,
+        shutdown,
+        pool: Pool::new(target, subcommand, options.parallel),
+        deadline: options.max_duration.map(|limit| began + limit),
+        tally: Mutex::default(),
+    };
+    let mut pending = ledger::pending(&session, &shape, options.range).await?;
+    listener.hear(News::Began {
+        rollup: name.clone(),
+        work: Work::Backfill,
+        slices: pending.len(),
+        source_rows: pending.iter().map(|slice| slice.source_rows).sum(),
+    });
+    let mut end = run.fill_all(pending.clone()).await?;
+    // The source may have grown into new months meanwhile; whoever waits for this run wants those too.
+    while end == End::Complete {
+        session.query(&render::call(name, "expand", ""), &[]).await?;
+        pending = ledger::pending(&session, &shape, options.range).await?;
+        if pending.is_empty() {
+            break;
+        }
+        end = run.fill_all(pending).await?;
+    }
+    session.query(&render::call(name, "watermark", ""), &[]).await?;
+    ledger::record_error(&session, name, None).await?;
+    let left = ledger::pending(&session, &shape, options.range).await?.len();
+    let left_in_all = ledger::progress(&session, name).await?.pending;
+    let tally = run.tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    listener.hear(News::Ended { rollup: name.clone(), work: Work::Backfill });
+    let report = Report {
+        rollup: name.clone(),
+        end,
+        filled: tally.filled,
+        rows: tally.rows,
+        left,
+        left_in_all,
+        took: began.elapsed(),
+    };
+    info!(rollup = %name, filled = report.filled, rows = report.rows, left = report.left, "backfill of {name} ended");
+    Ok(report)
+}
+
+#[derive(Default)]
+struct Tally {
+    filled: usize,
+    rows: i64,
+}
+
+struct Run<'a> {
+    shape: &'a Shape,
+    options: &'a Options,
+    listener: &'a dyn Listener,
+    fence: &'a dyn Fence,
+    shutdown: &'a Shutdown,
+    pool: Pool,
+    deadline: Option<Instant>,
+    tally: Mutex<Tally>,
+}
+
+/// Slices still to do, shared by the connections of one round.
+type Queue = Mutex<VecDeque<Pending>>;
+
+fn pop(queue: &Queue) -> Option<Pending> {
+    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
+}
+
+impl Run<'_> {
+    fn name(&self) -> &RollupName {
+        &self.shape.definition.name
+    }
+
+    /// Fills the given slices, then waits for those that someone else was writing.
+    async fn fill_all(&self, mut pending: Vec<Pending>) -> Result<End, RollupError> {
+        if self.options.order == Order::Oldest {
+            pending.reverse();
+        }
+        let held = Arc::new(Queue::default());
+        let end = self.round(&Mutex::new(pending.into()), Some(&held)).await?;
+        if end != End::Complete {
+            return Ok(end);
+        }
+        self.round(&held, None).await
+    }
+
+    /// One round over a queue on all connections. With `held`, slices that are being written are put there.
+    async fn round(&self, queue: &Queue, held: Option<&Queue>) -> Result<End, RollupError> {
+        let workers = (0..self.options.parallel.max(1)).map(|_| self.work(queue, held));
+        let ends = futures_util::future::join_all(workers).await;
+        let mut end = End::Complete;
+        for one in ends {
+            match one? {
+                End::Complete => {}
+                other => end = other,
+            }
+        }
+        Ok(end)
+    }
+
+    async fn work(&self, queue: &Queue, held: Option<&Queue>) -> Result<End, RollupError> {
+        let mut session: Option<Session> = None;
+        loop {
+            if self.shutdown.is_requested() {
+                return Ok(End::Interrupted);
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(End::Paused);
+            }
+            let Some(slice) = pop(queue) else { return Ok(End::Complete) };
+            self.fence.check().await?;
+            let connection = match session.take() {
+                Some(connection) => connection,
+                None => self.pool.get().await?,
+            };
+            let outcome = self.fill(&connection, slice, held).await;
+            session = Some(connection);
+            match outcome {
+                Ok(true) => {}
+                Ok(false) => return Ok(End::Interrupted),
+                Err(error) => {
+                    // The other connections finish what they have in hand and find the queue empty.
+                    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+                    return Err(error);
+                }
+            }
+            if !self.options.sleep.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(self.options.sleep) => {}
+                    () = self.shutdown.at_least(Urgency::Soon) => {}
+                }
+            }
+        }
+    }
+
+    /// Fills one slice; `false` when a second signal cancelled it.
+    async fn fill(
+        &self,
+        session: &Session,
+        slice: Pending,
+        held: Option<&Queue>,
+    ) -> Result<bool, RollupError> {
+        let statement = render::call(self.name(), "fill", "$1, $2");
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=TRIES {
+            let began = Instant::now();
+            match self.call(session, &statement, slice, held.is_none()).await {
+                Ok(row) => {
+                    self.note(slice, &row, began.elapsed(), held);
+                    return Ok(true);
+                }
+                Err(DbError::Cancelled(_)) if self.shutdown.urgency() == Urgency::Now => return Ok(false),
+                Err(error @ (DbError::Retry(_) | DbError::LockTimeout(_))) if attempt < TRIES => {
+                    self.listener.hear(News::Retry {
+                        rollup: self.name().clone(),
+                        month: slice.month,
+                        reason: error.to_string(),
+                    });
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => return Err(self.failed(slice, &error).await),
+            }
+        }
+        Err(RollupError::Range(format!("slice {} was tried {TRIES} times", slice.month)))
+    }
+
+    /// Calls the fill; a second signal cancels it in the server, which rolls it back.
+    async fn call(
+        &self,
+        session: &Session,
+        statement: &str,
+        slice: Pending,
+        wait: bool,
+    ) -> Result<crate::db::Row, DbError> {
+        let start = slice.month.start();
+        let params: [&dyn Param; 2] = [&start, &wait];
+        let call = session.query_one(statement, &params);
+        tokio::pin!(call);
+        tokio::select! {
+            row = &mut call => return row,
+            () = self.shutdown.at_least(Urgency::Soon) => {
+                self.listener.hear(News::Stopping { rollup: self.name().clone() });
+            }
+        }
+        tokio::select! {
+            row = &mut call => return row,
+            () = self.shutdown.at_least(Urgency::Now) => {}
+        }
+        if let Err(error) = session.canceller().cancel().await {
+            warn!(error = %error, "cannot cancel slice {}", slice.month);
+        }
+        call.await
+    }
+
+    fn note(&self, slice: Pending, row: &crate::db::Row, took: Duration, held: Option<&Queue>) {
+        let rollup = self.name().clone();
+        match (row.get::<_, Option<&str>>("outcome"), held) {
+            (Some("busy"), Some(held)) => {
+                held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(slice);
+                self.listener.hear(News::Held { rollup, month: slice.month });
+            }
+            (Some("filled"), _) => {
+                let rows = ["rows_added", "rows_changed", "rows_removed"]
+                    .iter()
+                    .filter_map(|column| row.get::<_, Option<i64>>(column))
+                    .sum();
+                let mut tally = self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                tally.filled += 1;
+                tally.rows += rows;
+                drop(tally);
+                let source_rows = slice.source_rows;
+                self.listener.hear(News::Slice {
+                    rollup,
+                    work: Work::Backfill,
+                    month: slice.month,
+                    source_rows,
+                    rows,
+                    took,
+                });
+            }
+            // `already`: another run completed it first.
+            _ => {}
+        }
+    }
+
+    /// Records why a slice failed, over a connection of its own since the failed one may be gone.
+    async fn failed(&self, slice: Pending, error: &DbError) -> RollupError {
+        let reason = error.to_string();
+        let recorded = async {
+            let session = self.pool.get().await?;
+            ledger::record_slice_error(&session, self.name(), slice.month, &reason).await
+        };
+        if let Err(unrecorded) = recorded.await {
+            warn!(error = %unrecorded, "cannot record why slice {} failed", slice.month);
+        }
+        let complete = self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).filled;
+        RollupError::SliceFailed {
+            name: self.name().clone(),
+            slice: slice.month.to_string(),
+            complete,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A definition file: what one rollup counts, from where, by what.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::error::RollupError;
+use super::name::RollupName;
+
+/// Unqualified names in a definition's SQL resolve here unless it says otherwise.
+const DEFAULT_SEARCH_PATH: [&str; 2] = ["public", "highwater"];
+
+/// Width of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Grain {
+    #[serde(rename = "15m")]
+    QuarterHour,
+    #[serde(rename = "30m")]
+    HalfHour,
+    #[serde(rename = "1h")]
+    Hour,
+    #[serde(rename = "1d")]
+    Day,
+}
+
+impl Grain {
+    /// As an SQL interval literal.
+    pub fn interval(self) -> &'static str {
+        match self {
+            Grain::QuarterHour => "interval '15 minutes'",
+            Grain::HalfHour => "interval '30 minutes'",
+            Grain::Hour => "interval '1 hour'",
+            Grain::Day => "interval '1 day'",
+        }
+    }
+}
+
+/// A checked definition, together with the text it came from.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub name: RollupName,
+    /// As written: `schema.table`, or `table` to be found on the search path.
+    pub source: String,
+    /// As written; `None` means `highwater.NAME`.
+    pub target: Option<String>,
+    pub time: String,
+    /// Zone of a `timestamp without time zone` column; `None` means UTC.
+    pub zone: Option<String>,
+    pub tenant: Option<String>,
+    pub grain: Grain,
+    pub key: Vec<String>,
+    /// Measures that two runs over the same rows may compute differently, with the relative difference allowed.
+    pub tolerance: BTreeMap<String, f64>,
+    /// Extra indexes of the target, each a list of columns.
+    pub index: Vec<Vec<String>>,
+    pub search_path: Vec<String>,
+    pub query: String,
+    /// The file as it was read.
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    source: String,
+    target: Option<String>,
+    time: String,
+    zone: Option<String>,
+    tenant: Option<String>,
+    grain: Grain,
+    #[serde(default)]
+    key: Vec<String>,
+    #[serde(default)]
+    tolerance: BTreeMap<String, f64>,
+    #[serde(default)]
+    index: Vec<Vec<String>>,
+    search_path: Option<Vec<String>>,
+    query: String,
+}
+
+impl Definition {
+    /// Reads a definition; `origin` names the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`RollupError::Definition`] with what is wrong, where, and what is allowed.
+    pub fn parse(text: &str, origin: &str) -> Result<Definition, RollupError> {
+        let wrong = |reason: String| RollupError::Definition { origin: origin.to_owned(), reason };
+        let file: File =
+            toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let name = RollupName::parse(&file.name).map_err(wrong)?;
+        let query = file.query.trim().trim_end_matches(';').trim_end().to_owned();
+        if query.is_empty() {
+            return Err(wrong("query is empty".to_owned()));
+        }
+        if query.contains(super::render::DOLLAR_TAG_WORD) {
+            return Err(wrong(format!("query must not contain \"{}\"", super::render::DOLLAR_TAG_WORD)));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for column in file.tenant.iter().chain(&file.key) {
+            if column == "bucket" || !seen.insert(column) {
+                return Err(wrong(format!(
+                    "\"{column}\" is named twice in the key; the key is tenant, bucket, then the columns of key"
+                )));
+            }
+        }
+        if let Some((column, tolerance)) =
+            file.tolerance.iter().find(|(_, value)| !(0.0..1.0).contains(*value))
+        {
+            return Err(wrong(format!(
+                "tolerance of \"{column}\" is {tolerance}; it is relative, from 0 to below 1"
+            )));
+        }
+        Ok(Definition {
+            name,
+            source: file.source,
+            target: file.target,
+            time: file.time,
+            zone: file.zone,
+            tenant: file.tenant,
+            grain: file.grain,
+            key: file.key,
+            tolerance: file.tolerance,
+            index: file.index,
+            search_path: file.search_path.unwrap_or_else(|| DEFAULT_SEARCH_PATH.map(str::to_owned).to_vec()),
+            query,
+            text: text.to_owned(),
+        })
+    }
+
+    /// SHA-256 of the text, lower-case hex.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../sql/rollups/usage_hourly.toml");
+
+    #[test]
+    fn the_built_in_definition_is_read() {
+        let definition = Definition::parse(GOOD, "usage_hourly.toml").unwrap();
+        assert_eq!(definition.name.as_str(), "usage_hourly");
+        assert_eq!(definition.key, ["runtime", "agent", "project", "provider", "model"]);
+        assert_eq!(definition.grain, Grain::Hour);
+        assert_eq!(definition.sha256().len(), 64);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = Definition::parse(&GOOD.replace("grain ", "grian "), "x.toml").unwrap_err().to_string();
+        assert!(error.contains("x.toml") && error.contains("grian") && error.contains("line 6"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_repeats_the_tenant_is_refused() {
+        let text = GOOD.replace("key    = [", "key    = [\"tenant\", ");
+        let error = Definition::parse(&text, "x.toml").unwrap_err().to_string();
+        assert!(error.contains("\"tenant\" is named twice"), "{error}");
+    }
+}

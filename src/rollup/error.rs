@@ -1,0 +1,72 @@
+//! What can go wrong with rollups.
+
+use super::name::RollupName;
+use crate::db::DbError;
+use crate::ground::exit::Exit;
+
+/// An error of the rollup wing.
+#[derive(Debug, thiserror::Error)]
+pub enum RollupError {
+    #[error("definition {origin}: {reason}")]
+    Definition { origin: String, reason: String },
+    /// The definition is well formed but does not fit the database.
+    #[error("rollup \"{name}\": {reason}")]
+    Misfit { name: RollupName, reason: String },
+    /// The drain would have to read the whole source for every mark.
+    #[error(
+        "rollup \"{name}\": {table} has no index that begins with {wanted}; create one first:\n  {statement};\nor run \
+         \"highwater rollup add\" with --create-index"
+    )]
+    NoIndex { name: RollupName, table: String, wanted: String, statement: String },
+    #[error("rollup \"{name}\" exists already; \"highwater rollup drop {name}\" removes it")]
+    Exists { name: RollupName },
+    #[error("there is no rollup \"{name}\"{}", list_known(.known))]
+    Unknown { name: RollupName, known: Vec<String> },
+    #[error("highwater is not installed in this database; run \"highwater migrate up\"")]
+    NotInstalled,
+    #[error("another backfill of \"{name}\" is running: {holder}")]
+    Busy { name: RollupName, holder: String },
+    #[error(
+        "slice {slice} of \"{name}\" failed: {reason}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
+    )]
+    SliceFailed { name: RollupName, slice: String, complete: usize, reason: String },
+    #[error("{0}")]
+    Range(String),
+    /// The caller's fence said that its lock is gone.
+    #[error("the run's lock was lost; stopped before writing more")]
+    LockLost,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+fn list_known(known: &[String]) -> String {
+    if known.is_empty() {
+        "; none is installed, see \"highwater rollup add --help\"".to_owned()
+    } else {
+        format!("; installed are {}", known.join(", "))
+    }
+}
+
+impl RollupError {
+    /// The exit code of a command that ends with this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            RollupError::Definition { .. }
+            | RollupError::Misfit { .. }
+            | RollupError::NoIndex { .. }
+            | RollupError::Exists { .. }
+            | RollupError::Unknown { .. }
+            | RollupError::Range(_) => Exit::Usage,
+            RollupError::NotInstalled => Exit::Pending,
+            RollupError::Busy { .. } => Exit::LockBusy,
+            RollupError::SliceFailed { .. } => Exit::SqlFailed,
+            RollupError::LockLost => Exit::LockLost,
+            RollupError::Db(error) => error.exit(),
+        }
+    }
+}
+
+/// What a person typed does not make sense together; said by commands that check it themselves.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);

@@ -1,0 +1,203 @@
+//! Putting a definition into the database: tables, functions, capture, ledger row, all in the caller's transaction.
+
+use super::definition::Definition;
+use super::error::RollupError;
+use super::name::RollupName;
+use super::quote::{TableName, identifier};
+use super::render;
+use super::shape::Shape;
+use super::source;
+use crate::db::{DbError, Executor, Session, Tx};
+
+/// What [`install`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installed {
+    New,
+    /// The same definition, byte for byte, was there already.
+    Already,
+}
+
+/// Installs a definition. Creating the triggers waits for transactions that are writing to the source and holds back
+/// new ones until `tx` ends; from then on every change leaves a mark. History stays to be backfilled.
+///
+/// # Errors
+///
+/// [`RollupError::Exists`] for another definition of that name, [`RollupError::Misfit`] or [`RollupError::NoIndex`]
+/// when definition and source do not go together, [`RollupError::NotInstalled`] without highwater's own schema.
+pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, RollupError> {
+    require_schema(tx).await?;
+    let name = &definition.name;
+    if let Some(row) = tx.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? {
+        return if row.get::<_, String>("definition_sha256") == definition.sha256() {
+            Ok(Installed::Already)
+        } else {
+            Err(RollupError::Exists { name: name.clone() })
+        };
+    }
+    let path_before = set_search_path(tx, &path_of(definition)).await?;
+    let shape = Shape::discover(tx, definition).await?;
+    source::require_index(tx, name, &shape.source).await?;
+    tx.batch(&render::tables(&shape)).await?;
+    tx.batch(&render::functions(&shape)).await?;
+    prove_comparable(tx, &shape).await?;
+    let capture = render::capture_function(&shape.source.table);
+    let grain = definition.grain.interval();
+    tx.query(
+        include_str!("../../sql/rollup/insert.sql"),
+        &[
+            &name.as_str(),
+            &definition.text,
+            &definition.sha256(),
+            &shape.source.table.quoted(),
+            &shape.target.quoted(),
+            &capture.quoted(),
+            &definition.time,
+            &definition.tenant,
+            &grain.trim_start_matches("interval ").trim_matches('\''),
+        ],
+    )
+    .await?;
+    install_capture(tx, &shape.source.table, &shape.source.relations).await?;
+    set_search_path(tx, &path_before).await?;
+    Ok(Installed::New)
+}
+
+/// Installs a definition in a transaction of its own. Lock time-outs are tried again, so that a long-running writer on
+/// the source never has a queue of others behind it for longer than the time-out. Installed already, its capture is
+/// written anew, which also covers partitions that came since.
+///
+/// # Errors
+///
+/// As [`install`].
+pub async fn install_now(session: &mut Session, definition: &Definition) -> Result<Installed, RollupError> {
+    let mut attempt = 1;
+    loop {
+        let tx = session.begin().await?;
+        tx.batch(INSTALL_LOCK_TIMEOUT).await?;
+        let result = match install(&tx, definition).await {
+            Ok(Installed::Already) => renew_capture(&tx, definition).await.map(|()| Installed::Already),
+            other => other,
+        };
+        match result {
+            Ok(installed) => {
+                tx.commit().await?;
+                return Ok(installed);
+            }
+            Err(RollupError::Db(DbError::LockTimeout(_))) if attempt < INSTALL_TRIES => {
+                tx.rollback().await?;
+                tokio::time::sleep(INSTALL_PAUSE).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), RollupError> {
+    set_search_path(tx, &path_of(definition)).await?;
+    let source = source::Source::find(tx, definition).await?;
+    install_capture(tx, &source.table, &source.relations).await
+}
+
+/// How long an installation waits for writers in one try, how often it tries, and the pause that lets writers pass.
+const INSTALL_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '3s'";
+const INSTALL_TRIES: u32 = 20;
+const INSTALL_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Builds the index that a drain over this definition's source wants, without blocking writers. Does nothing when
+/// there is one.
+///
+/// # Errors
+///
+/// [`RollupError::Misfit`] when the source does not fit; what the server says about the index.
+pub async fn create_index(session: &mut Session, definition: &Definition) -> Result<(), RollupError> {
+    let tx = session.begin().await?;
+    set_search_path(&tx, &path_of(definition)).await?;
+    let source = source::Source::find(&tx, definition).await?;
+    let wanted = source::require_index(&tx, &definition.name, &source).await;
+    tx.rollback().await?;
+    match wanted {
+        Err(RollupError::NoIndex { .. }) => Ok(session.batch(&source::index_statement(&source)).await?),
+        other => other,
+    }
+}
+
+/// Writes the capture function of a source anew from the rollups that are over it, and its triggers on every relation.
+/// Without a rollup left, both go.
+pub(super) async fn install_capture(
+    tx: &Tx<'_>,
+    source: &TableName,
+    relations: &[TableName],
+) -> Result<(), RollupError> {
+    let function = render::capture_function(source);
+    let rows = tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.quoted()]).await?;
+    let mut shapes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
+        shapes.push(Shape::installed(tx, &definition).await?);
+    }
+    if shapes.is_empty() {
+        // The triggers go with the function they call.
+        tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?;
+        return Ok(());
+    }
+    let mut text = render::capture(&function, &shapes);
+    for relation in relations {
+        text.push('\n');
+        text.push_str(&render::triggers(&function, relation));
+    }
+    tx.batch(&text).await?;
+    Ok(())
+}
+
+/// Loads an installed rollup's shape.
+///
+/// # Errors
+///
+/// [`RollupError::Unknown`], [`RollupError::NotInstalled`], [`RollupError::Misfit`].
+pub async fn load(session: &mut Session, name: &RollupName) -> Result<Shape, RollupError> {
+    let tx = session.begin().await?;
+    require_schema(&tx).await?;
+    let Some(row) = tx.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? else {
+        let known = tx.query(include_str!("../../sql/rollup/names.sql"), &[]).await?;
+        let known = known.iter().map(|row| row.get("name")).collect();
+        return Err(RollupError::Unknown { name: name.clone(), known });
+    };
+    let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
+    set_search_path(&tx, &path_of(&definition)).await?;
+    let shape = Shape::installed(&tx, &definition).await?;
+    tx.rollback().await?;
+    Ok(shape)
+}
+
+/// Checks that highwater's own migrations have run.
+///
+/// # Errors
+///
+/// [`RollupError::NotInstalled`].
+pub async fn require_schema(db: &impl Executor) -> Result<(), RollupError> {
+    let row = db.query_one(include_str!("../../sql/rollup/is_installed.sql"), &[]).await?;
+    if row.get("installed") { Ok(()) } else { Err(RollupError::NotInstalled) }
+}
+
+/// Lets Postgres plan the comparison once, so that a measure without equality or a key that cannot be hashed is found
+/// now and not by the first drain.
+async fn prove_comparable(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
+    let verify =
+        render::verify(shape).replace("$1", "timestamptz 'epoch'").replace("$2", "timestamptz 'epoch'");
+    tx.batch(&format!("EXPLAIN {verify}")).await.map_err(|error| RollupError::Misfit {
+        name: shape.definition.name.clone(),
+        reason: format!("rollup and source cannot be compared row by row: {error}"),
+    })
+}
+
+fn path_of(definition: &Definition) -> String {
+    let names: Vec<String> = definition.search_path.iter().map(|schema| identifier(schema)).collect();
+    names.join(", ")
+}
+
+/// Sets the search path of the transaction; returns what it was.
+async fn set_search_path(tx: &Tx<'_>, path: &str) -> Result<String, RollupError> {
+    let row = tx.query_one(include_str!("../../sql/rollup/set_search_path.sql"), &[&path]).await?;
+    Ok(row.get("before"))
+}

@@ -1,0 +1,130 @@
+//! The slices of a rollup: what is pending, how large it is thought to be, what failed.
+
+use chrono::{DateTime, Utc};
+
+use super::error::RollupError;
+use super::name::RollupName;
+use super::render;
+use super::shape::Shape;
+use crate::db::{Executor, Session};
+use crate::ground::month::Month;
+
+/// A half-open range of instants; `None` is unbounded on that side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Range {
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A slice that is to be filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    pub month: Month,
+    /// Rows of the source in it: counted by the census or estimated by the planner.
+    pub source_rows: i64,
+}
+
+/// How far a rollup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether every month with rows has a slice.
+    pub is_counted: bool,
+    pub complete: i64,
+    pub pending: i64,
+    /// Rows of the source filled per second and connection so far; `None` before the first fill.
+    pub rows_per_second: Option<i64>,
+}
+
+/// Makes the ledger whole: plans the source if nothing is known of it, counts its months if that was never done (or
+/// again, when `recount`), and gives slices to months that marks have named since.
+pub async fn prepare(session: &Session, shape: &Shape, recount: bool) -> Result<(), RollupError> {
+    let source = shape.source.table.quoted();
+    let row = session.query_one(include_str!("../../sql/rollup/never_analyzed.sql"), &[&source]).await?;
+    if row.get::<_, Option<bool>>("never") == Some(true) {
+        session.batch(&format!("ANALYZE {source}")).await?;
+    }
+    let name = &shape.definition.name;
+    if recount || !progress(session, name).await?.is_counted {
+        session.query(&render::call(name, "census", ""), &[]).await?;
+    }
+    session.query(&render::call(name, "expand", ""), &[]).await?;
+    Ok(())
+}
+
+/// Pending slices that `range` touches, newest first. Sizes that nobody counted are estimated and remembered.
+pub async fn pending(session: &Session, shape: &Shape, range: Range) -> Result<Vec<Pending>, RollupError> {
+    let name = shape.definition.name.as_str();
+    let list = include_str!("../../sql/rollup/pending.sql");
+    let mut rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+    let unknown: Vec<DateTime<Utc>> = rows
+        .iter()
+        .filter(|row| row.get::<_, Option<i64>>("source_rows").is_none())
+        .map(|row| row.get("slice_start"))
+        .collect();
+    if !unknown.is_empty() {
+        let estimates = session.query(&render::estimate(shape), &[&unknown]).await?;
+        let starts: Vec<DateTime<Utc>> = estimates.iter().map(|row| row.get("at")).collect();
+        let sizes: Vec<i64> = estimates.iter().map(|row| row.get("rows")).collect();
+        session
+            .query(include_str!("../../sql/rollup/set_source_rows.sql"), &[&name, &starts, &sizes])
+            .await?;
+        rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+    }
+    Ok(rows
+        .iter()
+        .map(|row| Pending {
+            month: Month::of(row.get("slice_start")),
+            source_rows: row.get::<_, Option<i64>>("source_rows").unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// Makes the slices of a range pending again, so that the next fill rebuilds them by difference.
+pub async fn restart(session: &Session, name: &RollupName, range: Range) -> Result<(), RollupError> {
+    session
+        .query(include_str!("../../sql/rollup/restart.sql"), &[&name.as_str(), &range.from, &range.to])
+        .await?;
+    Ok(())
+}
+
+/// Reads how far a rollup is.
+pub async fn progress(db: &impl Executor, name: &RollupName) -> Result<Progress, RollupError> {
+    let row = db.query_one(include_str!("../../sql/rollup/progress.sql"), &[&name.as_str()]).await?;
+    let (rows, milliseconds): (i64, i64) = (row.get("timed_rows"), row.get("timed_ms"));
+    Ok(Progress {
+        is_counted: row.get::<_, Option<DateTime<Utc>>>("census_at").is_some(),
+        complete: row.get("complete"),
+        pending: row.get("pending"),
+        rows_per_second: (milliseconds > 0).then(|| rows.saturating_mul(1000) / milliseconds),
+    })
+}
+
+/// Notes why a slice failed, in a transaction of its own.
+pub async fn record_slice_error(
+    session: &Session,
+    name: &RollupName,
+    month: Month,
+    error: &str,
+) -> Result<(), RollupError> {
+    let statement = include_str!("../../sql/rollup/record_slice_error.sql");
+    session.query(statement, &[&name.as_str(), &month.start(), &error]).await?;
+    Ok(())
+}
+
+/// Notes why a drain failed, or with `None` that all is well again, in a transaction of its own.
+pub async fn record_error(
+    session: &Session,
+    name: &RollupName,
+    error: Option<&str>,
+) -> Result<(), RollupError> {
+    let error = error.map(str::to_owned);
+    session.query(include_str!("../../sql/rollup/record_error.sql"), &[&name.as_str(), &error]).await?;
+    Ok(())
+}
+
+/// The current month and `months` before it, by the database's clock.
+pub async fn months_back(session: &Session, months: u32) -> Result<Range, RollupError> {
+    let row = session.query_one(include_str!("../../sql/rollup/clock.sql"), &[]).await?;
+    let current = Month::of(row.get("now"));
+    Ok(Range { from: Some(current.minus(months).start()), to: None })
+}

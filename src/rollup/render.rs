@@ -1,0 +1,323 @@
+//! The SQL of one rollup, made from its shape and the templates in `sql/template/`.
+//!
+//! One query text serves the first fill, the rebuild, the drain and the proof: the engine supplies the relation
+//! `source` around it, and everything else is a difference between what the source says and what the rollup says.
+
+use super::definition::Definition;
+use super::name::RollupName;
+use super::quote::{TableName, identifier, literal};
+use super::shape::{SCHEMA, Shape};
+use super::source::TimeKind;
+
+mod part;
+mod template;
+
+pub(super) use part::{capture_function, whole_query};
+use template::Template;
+
+/// Dollar-quote tags begin with this word; a query that holds it is refused.
+pub const DOLLAR_TAG_WORD: &str = "$highwater";
+
+/// Body of a function, and statements inside it.
+const QUOTE: &str = "$highwater$";
+const TAG: &str = "$highwater_sql$";
+
+/// A pending month with at most this many rows is filled by the drain that meets it: about a second's work.
+const SMALL_MONTH_ROWS: &str = "100000";
+
+/// Planner settings for work on whole slices. The planner expects several times too many groups and would sort; a
+/// month's groups fit the hash table that this memory allows.
+const SLICE_SETTINGS: &str = "SET enable_sort = off SET jit = off SET work_mem = '64MB'";
+
+/// Tables of the rollup: target, unique index, marks.
+pub fn tables(shape: &Shape) -> String {
+    let name = &shape.definition.name;
+    let columns: Vec<String> = shape
+        .columns
+        .iter()
+        .map(|column| {
+            let collation = column
+                .collation
+                .as_ref()
+                .map(|collation| format!(" COLLATE {collation}"))
+                .unwrap_or_default();
+            let not_null = if is_not_null(shape, &column.name) { " NOT NULL" } else { "" };
+            format!("{} {}{collation}{not_null}", identifier(&column.name), column.type_name)
+        })
+        .collect();
+    let mark_tenant = shape.source.tenant.as_ref().map(|tenant| {
+        let collation =
+            tenant.collation.as_ref().map(|collation| format!(" COLLATE {collation}")).unwrap_or_default();
+        format!("tenant {}{collation},\n  ", tenant.type_name)
+    });
+    let mut text = Template::new(include_str!("../../sql/template/tables.sql"))
+        .set("columns", columns.join(",\n  "))
+        .set("unique_index", identifier(&format!("{}_key", shape.target.table)))
+        .set("key_list", key_list(shape))
+        .set(
+            "target_comment",
+            literal(&format!("Rollup \"{name}\" of {}, one partition a month.", shape.source.table)),
+        )
+        .set("mark_tenant_column", mark_tenant.unwrap_or_default())
+        .set("wide_name", format!("{name}_wide"))
+        .names(shape)
+        .render();
+    for (ordinal, index) in shape.definition.index.iter().enumerate() {
+        let columns: Vec<String> = index.iter().map(|column| identifier(column)).collect();
+        let index_name = identifier(&format!("{}_read_{}", shape.target.table, ordinal + 1));
+        text.push_str(&format!(
+            "\nCREATE INDEX {index_name} ON {} ({});\n",
+            shape.target.quoted(),
+            columns.join(", ")
+        ));
+    }
+    text
+}
+
+/// The rollup's functions.
+pub fn functions(shape: &Shape) -> String {
+    let calendar = part::Calendar::of(&shape.source);
+    let tenant = part::tenant(shape);
+    let range_difference = part::difference(
+        shape,
+        &part::range_rows(shape, "$1", "$2"),
+        &part::partition_range(shape, "$1", "$2"),
+        &format!("{TAG} || v_partition || {TAG}"),
+    );
+    let bucket_difference = part::difference(
+        shape,
+        &part::bucket_rows(shape),
+        &part::partition_buckets(shape),
+        &format!("{TAG} || v_partition || {TAG}"),
+    );
+    // The bounds of a month are spliced in as literals where a statement takes no parameters.
+    let spliced = |argument: &str| format!("{TAG} || quote_literal({argument}) || {TAG}::timestamptz");
+    let month_rows = format!(
+        "SELECT FROM {} AS s WHERE {} AND {}",
+        shape.source.table.quoted(),
+        calendar.at_or_after(&spliced("v_slice.slice_start")),
+        calendar.before(&spliced("v_slice.slice_end")),
+    );
+    let first_fill = part::range_rows(shape, &spliced("v_slice.slice_start"), &spliced("v_slice.slice_end"));
+    let census = |text: &'static str| {
+        Template::new(text)
+            .set("instant", calendar.instant.clone())
+            .set("source", shape.source.table.quoted())
+            .set("time", identifier(&shape.source.time))
+            .set("at_or_after_from", calendar.at_or_after("$1"))
+            .set("at_or_after_next_month", calendar.at_or_after("(month.at + interval '1 month')"))
+            .set("before_to", calendar.before("$2"))
+            .set("origin", part::ORIGIN.to_owned())
+            .set("name_literal", literal(shape.definition.name.as_str()))
+            .render()
+    };
+    let text = Template::new(include_str!("../../sql/template/functions.sql"))
+        .set("census_by_index", census(include_str!("../../sql/template/census_by_index.sql")))
+        .set("census_by_scan", census(include_str!("../../sql/template/census_by_scan.sql")))
+        .set("time_is_monotone", (!matches!(shape.source.time_kind, TimeKind::Zoned(_))).to_string())
+        .set("calendar_start", part::CALENDAR_START.to_owned())
+        .set("calendar_end", part::CALENDAR_END.to_owned())
+        .set("range_difference", range_difference)
+        .set("bucket_difference", bucket_difference)
+        .set("first_fill", first_fill)
+        .set("month_rows", month_rows)
+        .set("build_indexes", build_indexes(shape))
+        .set("not_null_columns", not_null_columns(shape))
+        .set("due_slices", part::due_slices(shape))
+        .set("declare_tenant_array", tenant.declaration)
+        .set("claim_arrays", tenant.aggregate)
+        .set("claim_into", tenant.variables)
+        .set("claimed", tenant.claimed)
+        .set("mark_is_claimed", tenant.mark_is_claimed)
+        .set("mark_columns_m", tenant.mark_columns)
+        .set("grain", shape.definition.grain.interval().to_owned())
+        .set("search_path", search_path(&shape.definition))
+        .set("slice_settings", SLICE_SETTINGS.to_owned())
+        .set("small_month_rows", SMALL_MONTH_ROWS.to_owned())
+        .set("name_literal", literal(shape.definition.name.as_str()))
+        .set("source_literal", literal(&shape.source.table.quoted()))
+        .set("time_name_literal", literal(&shape.source.time))
+        .set(
+            "target_literal",
+            format!("ARRAY[{}, {}]", literal(&shape.target.schema), literal(&shape.target.table)),
+        )
+        .set("target_text", shape.target.quoted().replace('\'', "''"))
+        .set("quote", QUOTE.to_owned())
+        .set("tag", TAG.to_owned())
+        .names(shape);
+    FUNCTIONS
+        .iter()
+        .fold(text, |text, function| {
+            text.set(
+                function,
+                format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))),
+            )
+        })
+        .render()
+}
+
+/// Functions of one rollup, each `highwater.NAME_…`.
+pub const FUNCTIONS: [&str; 8] =
+    ["census", "expand", "attach", "watermark", "rebuild", "fill", "drain", "window"];
+
+/// The capture function of a source, for all rollups over it; none left means there is nothing to capture.
+pub fn capture(function: &TableName, shapes: &[Shape]) -> String {
+    let statements =
+        |rows: &str| -> String { shapes.iter().map(|shape| part::capture_statement(shape, rows)).collect() };
+    let truncate: String = shapes
+        .iter()
+        .map(|shape| {
+            Template::new(include_str!("../../sql/template/capture_truncate.sql")).names(shape).render()
+        })
+        .collect();
+    Template::new(include_str!("../../sql/template/capture.sql"))
+        .set("capture", function.quoted())
+        .set("quote", QUOTE.to_owned())
+        .set("on_insert", statements("new_row"))
+        .set("on_update", statements("(SELECT * FROM old_row UNION ALL SELECT * FROM new_row)"))
+        .set("on_delete", statements("old_row"))
+        .set("on_truncate", truncate)
+        .render()
+}
+
+/// The capture triggers of one relation.
+pub fn triggers(function: &TableName, relation: &TableName) -> String {
+    Template::new(include_str!("../../sql/template/trigger.sql"))
+        .set("capture", function.quoted())
+        .set("relation", relation.quoted())
+        .render()
+}
+
+/// Compares one range with its source: `$1` and `$2` timestamptz, half-open.
+pub fn verify(shape: &Shape) -> String {
+    part::verify(shape)
+}
+
+/// Rows of the source whose time lies in no bucket: NULL, infinite, or beyond the calendar.
+pub fn uncounted(shape: &Shape) -> String {
+    let calendar = part::Calendar::of(&shape.source);
+    format!(
+        "SELECT count(*) AS rows FROM {} AS s WHERE ({}) IS NOT TRUE",
+        shape.source.table.quoted(),
+        calendar.countable
+    )
+}
+
+/// How many rows the planner expects in each of the months `$1` timestamptz[] (starts).
+pub fn estimate(shape: &Shape) -> String {
+    let calendar = part::Calendar::of(&shape.source);
+    let spliced = |expression: &str| format!("{TAG} || quote_literal({expression}) || {TAG}::timestamptz");
+    format!(
+        "SELECT month.at, highwater.estimate_rows({TAG}SELECT FROM {} AS s WHERE {} AND {}{TAG}) AS rows \
+           FROM unnest($1) AS month (at)",
+        shape.source.table.quoted(),
+        calendar.at_or_after(&spliced("month.at")),
+        calendar.before(&spliced("month.at + interval '1 month'")),
+    )
+}
+
+fn key_list(shape: &Shape) -> String {
+    let names = shape.definition.tenant.iter().map(String::as_str).chain(["bucket"]);
+    let keys: Vec<String> =
+        names.chain(shape.definition.key.iter().map(String::as_str)).map(identifier).collect();
+    keys.join(", ")
+}
+
+fn is_not_null(shape: &Shape, column: &str) -> bool {
+    column == "bucket"
+        || shape.source.tenant.as_ref().is_some_and(|tenant| tenant.name == column && tenant.not_null)
+}
+
+fn not_null_columns(shape: &Shape) -> String {
+    shape
+        .columns
+        .iter()
+        .filter(|column| is_not_null(shape, &column.name))
+        .map(|column| format!(", ALTER COLUMN {} SET NOT NULL", identifier(&column.name).replace('\'', "''")))
+        .collect()
+}
+
+fn build_indexes(shape: &Shape) -> String {
+    let unique = format!(
+        "EXECUTE 'CREATE UNIQUE INDEX ON ' || v_partition || {TAG} ({}) NULLS NOT DISTINCT{TAG};",
+        key_list(shape)
+    );
+    let read = shape.definition.index.iter().map(|index| {
+        let columns: Vec<String> = index.iter().map(|column| identifier(column)).collect();
+        format!("EXECUTE 'CREATE INDEX ON ' || v_partition || {TAG} ({}){TAG};", columns.join(", "))
+    });
+    [unique].into_iter().chain(read).collect::<Vec<String>>().join("\n    ")
+}
+
+/// `pg_temp` last, so that nobody's temporary table stands in for a real one.
+fn search_path(definition: &Definition) -> String {
+    let names: Vec<String> = definition.search_path.iter().map(|schema| identifier(schema)).collect();
+    names.into_iter().chain(["pg_temp".to_owned()]).collect::<Vec<String>>().join(", ")
+}
+
+/// A call of one of the rollup's functions, `arguments` as `$1, $2`; its OUT parameters come as columns.
+pub(super) fn call(name: &RollupName, function: &str, arguments: &str) -> String {
+    format!("SELECT * FROM {SCHEMA}.{} ({arguments}) AS called", identifier(&format!("{name}_{function}")))
+}
+
+/// Open marks of every rollup, one row each: name, how many, the oldest.
+pub(super) fn open_marks(names: &[RollupName]) -> String {
+    let each: Vec<String> = names
+        .iter()
+        .map(|name| {
+            format!(
+                "SELECT {} AS name, count(*) AS marks, min(mark.marked_at) AS oldest FROM (\
+                   SELECT m.marked_at FROM {SCHEMA}.{} AS m UNION ALL SELECT w.marked_at FROM {SCHEMA}.{} AS w) AS mark",
+                literal(name.as_str()),
+                identifier(&format!("{name}_mark")),
+                identifier(&format!("{name}_wide")),
+            )
+        })
+        .collect();
+    each.join("\nUNION ALL\n")
+}
+
+/// Marks ranges as changed: `$1` timestamptz[] starts, `$2` timestamptz[] ends.
+pub(super) fn mark_ranges(shape: &Shape) -> String {
+    Template::new(
+        "INSERT INTO {{wide}} (lo, hi) SELECT range.lo, range.hi FROM unnest($1, $2) AS range (lo, hi)",
+    )
+    .names(shape)
+    .render()
+}
+
+/// Removes the rollup's functions and tables, its target included.
+pub(super) fn drop(shape: &Shape) -> String {
+    let functions: Vec<String> = FUNCTIONS
+        .iter()
+        .map(|function| format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))))
+        .collect();
+    Template::new("DROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
+        .set("functions", functions.join(", "))
+        .names(shape)
+        .render()
+}
+
+/// The size of what a backfill would do; parameters as in the template.
+pub(super) fn forecast(shape: &Shape) -> String {
+    let calendar = part::Calendar::of(&shape.source);
+    let spliced = |expression: &str| format!("{TAG} || quote_literal({expression}) || {TAG}::timestamptz");
+    let rows_between = |from: &str, to: &str| {
+        format!(
+            "SELECT FROM {} AS s WHERE {} AND {}",
+            shape.source.table.quoted(),
+            calendar.at_or_after(&spliced(from)),
+            calendar.before(&spliced(to)),
+        )
+    };
+    let (from, to) =
+        (format!("coalesce($2, {})", part::CALENDAR_START), format!("coalesce($3, {})", part::CALENDAR_END));
+    Template::new(include_str!("../../sql/template/forecast.sql"))
+        .set("tag", TAG.to_owned())
+        .set("month_rows", rows_between("s.slice_start", "s.slice_end"))
+        .set("range_rows", rows_between(&from, &to))
+        .set("range_groups", part::range_rows(shape, &spliced(&from), &spliced(&to)))
+        .set("target_text", literal(&shape.target.quoted()))
+        .names(shape)
+        .render()
+}

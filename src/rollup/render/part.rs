@@ -1,0 +1,359 @@
+//! The parts that templates are filled with: predicates on the time column, sources, differences.
+
+use super::template::Template;
+use crate::rollup::definition::Definition;
+use crate::rollup::quote::{TableName, identifier, literal};
+use crate::rollup::shape::{SCHEMA, Shape};
+use crate::rollup::source::{Column, Source, TimeKind};
+
+/// Buckets are counted from here, whatever the session's zone.
+pub(super) const ORIGIN: &str = "timestamptz '2000-01-01 00:00:00+00'";
+
+/// Times outside these years lie in no bucket: they are mistakes, and near the ends of Postgres's own range a bucket's
+/// end could not be represented.
+pub(super) const CALENDAR_START: &str = "timestamptz '0001-01-01 00:00:00+00'";
+pub(super) const CALENDAR_END: &str = "timestamptz '10000-01-01 00:00:00+00'";
+
+/// Predicates on the source's time column, over the alias `s`.
+pub(super) struct Calendar<'a> {
+    source: &'a Source,
+    /// The time as timestamptz.
+    pub instant: String,
+    /// Whether the row lies in any bucket; NULL for a NULL time.
+    pub countable: String,
+}
+
+impl Calendar<'_> {
+    pub fn of(source: &Source) -> Calendar<'_> {
+        let time = format!("s.{}", identifier(&source.time));
+        let instant = match &source.time_kind {
+            TimeKind::Instant => time.clone(),
+            TimeKind::Utc { is_date: false } => format!("({time} AT TIME ZONE 'UTC')"),
+            TimeKind::Utc { is_date: true } => format!("({time}::timestamp AT TIME ZONE 'UTC')"),
+            TimeKind::Zoned(zone) => format!("({time} AT TIME ZONE {})", literal(zone)),
+        };
+        // Compared as stored, so that no conversion can fail on a far-off value; a zone moves the edge by a day at most.
+        let countable = match &source.time_kind {
+            TimeKind::Instant => format!("{time} >= {CALENDAR_START} AND {time} < {CALENDAR_END}"),
+            TimeKind::Utc { .. } => {
+                format!("{time} >= timestamp '0001-01-01' AND {time} < timestamp '10000-01-01'")
+            }
+            TimeKind::Zoned(_) => {
+                format!("{time} >= timestamp '0001-01-02' AND {time} < timestamp '9999-12-31'")
+            }
+        };
+        Calendar { source, instant, countable }
+    }
+
+    /// `instant >= bound`, in a form that an index on the column can serve.
+    pub fn at_or_after(&self, bound: &str) -> String {
+        self.compare(">=", "- interval '1 day'", bound)
+    }
+
+    /// `instant < bound`, in a form that an index on the column can serve.
+    pub fn before(&self, bound: &str) -> String {
+        self.compare("<", "+ interval '1 day'", bound)
+    }
+
+    fn compare(&self, operator: &str, slack: &str, bound: &str) -> String {
+        let time = format!("s.{}", identifier(&self.source.time));
+        match &self.source.time_kind {
+            TimeKind::Instant => format!("{time} {operator} {bound}"),
+            TimeKind::Utc { .. } => format!("{time} {operator} ({bound} AT TIME ZONE 'UTC')"),
+            // Local time runs backwards once a year: the index narrows to a day around, the instant decides.
+            TimeKind::Zoned(zone) => format!(
+                "{time} {operator} (({bound} AT TIME ZONE {}) {slack}) AND {} {operator} {bound} AND {}",
+                literal(zone),
+                self.instant,
+                self.countable
+            ),
+        }
+    }
+}
+
+/// The bucket of a row of `s`.
+fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String {
+    format!("date_bin({}, {}, {ORIGIN})", definition.grain.interval(), calendar.instant)
+}
+
+/// `source` as the query sees it: the table's columns, and `bucket` as given.
+fn source_relation(source: &Source, bucket: &str, condition: &str) -> String {
+    let columns: Vec<String> = source
+        .columns
+        .iter()
+        .filter(|column| column.name != "bucket")
+        .map(|column| format!("s.{}", identifier(&column.name)))
+        .collect();
+    format!(
+        "source AS (SELECT {}, {bucket} AS bucket FROM {} AS s WHERE {condition})",
+        columns.join(", "),
+        source.table.quoted()
+    )
+}
+
+/// The definition's query over the whole source; only its columns are of interest.
+pub(in crate::rollup) fn whole_query(definition: &Definition, source: &Source) -> String {
+    let calendar = Calendar::of(source);
+    let relation = source_relation(source, &bucket(definition, &calendar), &calendar.countable);
+    format!("WITH {relation} SELECT q.* FROM (\n{}\n) AS q", definition.query)
+}
+
+/// What the source says about `[from, to)`; both are SQL expressions.
+pub(super) fn range_rows(shape: &Shape, from: &str, to: &str) -> String {
+    let calendar = Calendar::of(&shape.source);
+    let condition = format!("{} AND {}", calendar.at_or_after(from), calendar.before(to));
+    let relation = source_relation(&shape.source, &bucket(&shape.definition, &calendar), &condition);
+    format!("WITH {relation} SELECT {} FROM (\n{}\n) AS q", listed(shape, "q"), shape.definition.query)
+}
+
+/// What the source says about the claimed buckets `$1…`, each read by itself through the index.
+pub(super) fn bucket_rows(shape: &Shape) -> String {
+    let calendar = Calendar::of(&shape.source);
+    let end = format!("(c.bucket + {})", shape.definition.grain.interval());
+    let in_bucket = format!("{} AND {}", calendar.at_or_after("c.bucket"), calendar.before(&end));
+    let condition = match &shape.source.tenant {
+        Some(tenant) => format!(
+            "{} AND {in_bucket}",
+            same_tenant(tenant, &format!("s.{}", identifier(&tenant.name)), "c.tenant")
+        ),
+        None => in_bucket,
+    };
+    let relation = source_relation(&shape.source, "c.bucket", &condition);
+    format!(
+        "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n",
+        tenant(shape).claimed,
+        listed(shape, "q"),
+        shape.definition.query
+    )
+}
+
+/// What the partition says about `[from, to)`.
+pub(super) fn partition_range(shape: &Shape, from: &str, to: &str) -> String {
+    format!(
+        "SELECT t.ctid AS row_id, {} FROM {{{{partition}}}} AS t WHERE t.bucket >= {from} AND t.bucket < {to}",
+        listed(shape, "t")
+    )
+}
+
+/// What the partition says about the claimed buckets.
+pub(super) fn partition_buckets(shape: &Shape) -> String {
+    let same = match &shape.source.tenant {
+        Some(tenant) => format!(
+            "{} AND t.bucket = c.bucket",
+            same_tenant(tenant, &format!("t.{}", identifier(&tenant.name)), "c.tenant")
+        ),
+        None => "t.bucket = c.bucket".to_owned(),
+    };
+    format!(
+        "SELECT t.ctid AS row_id, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
+        listed(shape, "t"),
+        tenant(shape).claimed
+    )
+}
+
+/// The statement that makes a partition equal to its source. `partition` replaces the hole in `old_rows` too.
+pub(super) fn difference(shape: &Shape, new_rows: &str, old_rows: &str, partition: &str) -> String {
+    let set: Vec<String> =
+        shape.measures().map(|column| format!("{0} = d.{0}", identifier(&column.name))).collect();
+    // A rollup without measures has nothing to update; assigning the bucket to itself keeps the statement whole.
+    let set = if set.is_empty() { "bucket = d.bucket".to_owned() } else { set.join(", ") };
+    Template::new(include_str!("../../../sql/template/difference.sql"))
+        .set("new_rows", new_rows.to_owned())
+        .set("old_rows", old_rows.replace("{{partition}}", partition))
+        .set("difference_columns", listed(shape, "n"))
+        .set("same_key", same_key(shape))
+        .set("measures_differ", measures_differ(shape))
+        .set("set_measures", set)
+        .set("column_list", column_list(shape))
+        .set("added_columns", listed(shape, "d"))
+        .set("partition", partition.to_owned())
+        .render()
+}
+
+/// Equality of keys that a hash join can use and that takes NULL for equal to NULL: arrays compare so.
+fn same_key(shape: &Shape) -> String {
+    let mut plain = vec!["o.bucket = n.bucket".to_owned()];
+    let mut groups: Vec<(&Column, Vec<&Column>)> = Vec::new();
+    let tenant =
+        shape.definition.tenant.iter().filter_map(|name| shape.columns.iter().find(|one| one.name == *name));
+    for column in tenant.chain(shape.keys()) {
+        let is_tenant = shape.definition.tenant.as_ref() == Some(&column.name);
+        if is_tenant && shape.source.tenant.as_ref().is_some_and(|source| source.not_null) {
+            plain.push(format!("o.{0} = n.{0}", identifier(&column.name)));
+            continue;
+        }
+        let alike = |(first, _): &&mut (&Column, Vec<&Column>)| {
+            first.type_name == column.type_name && first.collation == column.collation
+        };
+        match groups.iter_mut().find(alike) {
+            Some((_, group)) => group.push(column),
+            None => groups.push((column, vec![column])),
+        }
+    }
+    for (_, group) in groups {
+        let array = |side: &str| {
+            let names: Vec<String> =
+                group.iter().map(|column| format!("{side}.{}", identifier(&column.name))).collect();
+            format!("ARRAY[{}]", names.join(", "))
+        };
+        plain.push(format!("{} = {}", array("o"), array("n")));
+    }
+    plain.join(" AND ")
+}
+
+fn measures_differ(shape: &Shape) -> String {
+    let differ: Vec<String> = shape
+        .measures()
+        .map(|column| {
+            let name = identifier(&column.name);
+            let differs = format!("o.{name} IS DISTINCT FROM n.{name}");
+            match shape.definition.tolerance.get(&column.name) {
+                Some(tolerance) if *tolerance > 0.0 => format!(
+                    "({differs} AND (abs(o.{name} - n.{name}) <= {tolerance:e} * greatest(abs(o.{name}), abs(n.{name}))) IS NOT TRUE)"
+                ),
+                Some(_) | None => differs,
+            }
+        })
+        .collect();
+    if differ.is_empty() { "false".to_owned() } else { format!("({})", differ.join(" OR ")) }
+}
+
+/// How claimed buckets travel through a drain: one array a column.
+pub(super) struct Claim {
+    /// Declaration of the tenant array, or nothing.
+    pub declaration: String,
+    pub aggregate: String,
+    /// Array variables, in the order of `$1…`.
+    pub variables: String,
+    /// The relation `c` of claimed buckets.
+    pub claimed: String,
+    pub mark_is_claimed: String,
+    pub mark_columns: String,
+}
+
+pub(super) fn tenant(shape: &Shape) -> Claim {
+    match &shape.source.tenant {
+        Some(tenant) => Claim {
+            declaration: format!("v_tenant {}[];", tenant.type_name),
+            aggregate: "array_agg(c.tenant), array_agg(c.bucket)".to_owned(),
+            variables: "v_tenant, v_bucket".to_owned(),
+            claimed: "unnest($1, $2) AS c (tenant, bucket)".to_owned(),
+            mark_is_claimed: format!(
+                "{} AND m.bucket = c.bucket",
+                same_tenant(tenant, "m.tenant", "c.tenant")
+            ),
+            mark_columns: "m.tenant, m.bucket".to_owned(),
+        },
+        None => Claim {
+            declaration: String::new(),
+            aggregate: "array_agg(c.bucket)".to_owned(),
+            variables: "v_bucket".to_owned(),
+            claimed: "unnest($1) AS c (bucket)".to_owned(),
+            mark_is_claimed: "m.bucket = c.bucket".to_owned(),
+            mark_columns: "m.bucket".to_owned(),
+        },
+    }
+}
+
+fn same_tenant(tenant: &Column, left: &str, right: &str) -> String {
+    if tenant.not_null {
+        format!("{left} = {right}")
+    } else {
+        format!("({left} = {right} OR ({left} IS NULL AND {right} IS NULL))")
+    }
+}
+
+/// Months with marks or split ranges, each with its oldest mark.
+pub(super) fn due_slices(shape: &Shape) -> String {
+    Template::new(include_str!("../../../sql/template/due_slices.sql")).names(shape).render()
+}
+
+/// One INSERT of a capture function.
+pub(super) fn capture_statement(shape: &Shape, rows: &str) -> String {
+    let calendar = Calendar::of(&shape.source);
+    let bucket = bucket(&shape.definition, &calendar);
+    let (columns, values) = match &shape.source.tenant {
+        Some(tenant) => ("tenant, bucket", format!("s.{}, {bucket}", identifier(&tenant.name))),
+        None => ("bucket", bucket),
+    };
+    Template::new(include_str!("../../../sql/template/capture_statement.sql"))
+        .set("mark_columns", columns.to_owned())
+        .set("mark_values", values)
+        .set("rows", rows.to_owned())
+        .set("countable", calendar.countable.clone())
+        .names(shape)
+        .render()
+}
+
+/// The proof of one range.
+pub(super) fn verify(shape: &Shape) -> String {
+    let is_open = match &shape.source.tenant {
+        Some(tenant) => {
+            let name = identifier(&tenant.name);
+            format!("m.bucket = d.bucket AND {}", same_tenant(tenant, "m.tenant", &format!("d.{name}")))
+        }
+        None => "m.bucket = d.bucket".to_owned(),
+    };
+    let side = |side: &str, wanted: &mut dyn Iterator<Item = &Column>| -> String {
+        let pairs: Vec<String> = wanted
+            .map(|column| format!("{}, {side}.{}", literal(&column.name), identifier(&column.name)))
+            .collect();
+        format!("jsonb_build_object({})", pairs.join(", "))
+    };
+    let tenant = shape.definition.tenant.iter();
+    let key: Vec<String> = tenant
+        .map(String::as_str)
+        .chain(["bucket"])
+        .chain(shape.definition.key.iter().map(String::as_str))
+        .map(|name| format!("CASE WHEN n.bucket IS NULL THEN o.{0} ELSE n.{0} END AS {0}", identifier(name)))
+        .collect();
+    let key_columns: Vec<&Column> = shape
+        .columns
+        .iter()
+        .filter(|column| {
+            column.name == "bucket"
+                || shape.definition.tenant.as_ref() == Some(&column.name)
+                || shape.definition.key.contains(&column.name)
+        })
+        .collect();
+    Template::new(include_str!("../../../sql/template/verify.sql"))
+        .set("new_rows", range_rows(shape, "$1", "$2"))
+        .set(
+            "old_rows",
+            format!(
+                "SELECT {} FROM {} AS t WHERE t.bucket >= $1 AND t.bucket < $2",
+                listed(shape, "t"),
+                shape.target.quoted()
+            ),
+        )
+        .set("same_key", same_key(shape))
+        .set("measures_differ", measures_differ(shape))
+        .set("key_columns", key.join(", "))
+        .set("old_measures", side("o", &mut shape.measures()))
+        .set("new_measures", side("n", &mut shape.measures()))
+        .set("key_object", side("d", &mut key_columns.into_iter()))
+        .set("mark_is_open", is_open)
+        .names(shape)
+        .render()
+}
+
+fn listed(shape: &Shape, alias: &str) -> String {
+    let names: Vec<String> =
+        shape.columns.iter().map(|column| format!("{alias}.{}", identifier(&column.name))).collect();
+    names.join(", ")
+}
+
+fn column_list(shape: &Shape) -> String {
+    let names: Vec<String> = shape.columns.iter().map(|column| identifier(&column.name)).collect();
+    names.join(", ")
+}
+
+/// Name of the capture function of a source.
+pub(in crate::rollup) fn capture_function(source: &TableName) -> TableName {
+    use sha2::{Digest, Sha256};
+    let digest: String =
+        Sha256::digest(source.quoted().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let readable: String =
+        source.table.chars().filter(|one| one.is_ascii_alphanumeric() || *one == '_').take(40).collect();
+    TableName { schema: SCHEMA.to_owned(), table: format!("capture_{readable}_{digest}") }
+}

@@ -1,0 +1,154 @@
+//! A definition held against the database: which columns there are, and which role each plays.
+
+use super::definition::Definition;
+use super::error::RollupError;
+use super::quote::{TableName, identifier};
+use super::render;
+use super::source::{self, Column, Source};
+use crate::db::Executor;
+
+/// Schema of everything that highwater makes.
+pub const SCHEMA: &str = "highwater";
+
+/// Everything that rendering needs to know.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub definition: Definition,
+    pub source: Source,
+    pub target: TableName,
+    /// The target's columns in order.
+    pub columns: Vec<Column>,
+}
+
+impl Shape {
+    /// Finds the shape of a definition that is not installed yet, by asking Postgres for the query's columns.
+    ///
+    /// The caller's transaction must have the definition's search path and be rolled back on an error.
+    ///
+    /// # Errors
+    ///
+    /// [`RollupError::Misfit`] when the query does not run or lacks a column that the definition names.
+    pub async fn discover(db: &impl Executor, definition: &Definition) -> Result<Shape, RollupError> {
+        let source = Source::find(db, definition).await?;
+        let misfit = |reason: String| RollupError::Misfit { name: definition.name.clone(), reason };
+        let view = format!("{SCHEMA}.{}", identifier(&format!("{}_shape", definition.name)));
+        let query = render::whole_query(definition, &source);
+        db.batch(&format!("CREATE VIEW {view} AS {query}"))
+            .await
+            .map_err(|error| misfit(format!("the query does not run: {error}")))?;
+        let columns = source::columns(db, &view).await?;
+        db.batch(&format!("DROP VIEW {view}")).await?;
+        let shape = Shape { target: target(definition), definition: definition.clone(), source, columns };
+        shape.check()?;
+        Ok(shape)
+    }
+
+    /// Finds the shape of an installed rollup from its target.
+    ///
+    /// # Errors
+    ///
+    /// [`RollupError::Misfit`] when source or target have changed so that they do not fit any more.
+    pub async fn installed(db: &impl Executor, definition: &Definition) -> Result<Shape, RollupError> {
+        let source = Source::find(db, definition).await?;
+        let target = target(definition);
+        let columns = source::columns(db, &target.quoted()).await?;
+        let shape = Shape { target, definition: definition.clone(), source, columns };
+        shape.check()?;
+        Ok(shape)
+    }
+
+    fn check(&self) -> Result<(), RollupError> {
+        let definition = &self.definition;
+        let misfit = |reason: String| RollupError::Misfit { name: definition.name.clone(), reason };
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        for wanted in definition
+            .tenant
+            .iter()
+            .map(String::as_str)
+            .chain(["bucket"])
+            .chain(definition.key.iter().map(String::as_str))
+        {
+            if !names.contains(&wanted) {
+                return Err(misfit(format!(
+                    "the query returns no column \"{wanted}\"; it returns {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        for column in self.keys() {
+            if column.category == "A" {
+                return Err(misfit(format!(
+                    "key column \"{}\" is an array, which cannot be part of a key",
+                    column.name
+                )));
+            }
+        }
+        for column in self.measures() {
+            let is_declared = definition.tolerance.contains_key(&column.name);
+            let is_float = matches!(column.type_name.as_str(), "real" | "double precision");
+            if !is_declared && is_float {
+                return Err(misfit(format!(
+                    "measure \"{0}\" is {1}, whose sum depends on the order of the rows; cast it to numeric, or declare \
+                     how far two runs may differ: [tolerance] {0} = 1e-9 (0 if it is exact, as min and max are)",
+                    column.name, column.type_name
+                )));
+            }
+            if !is_declared && (column.category == "A" || is_collected(&column.type_name, &definition.query))
+            {
+                return Err(misfit(format!(
+                    "measure \"{0}\" is {1} and the query collects values without ORDER BY, so that two runs may differ; \
+                     order the aggregate and declare it: [tolerance] {0} = 0",
+                    column.name, column.type_name
+                )));
+            }
+        }
+        for declared in definition.tolerance.keys() {
+            if !self.measures().any(|column| column.name == *declared) {
+                return Err(misfit(format!(
+                    "tolerance names \"{declared}\", which is no measure of the query"
+                )));
+            }
+        }
+        for wanted in definition.index.iter().flatten() {
+            if !names.contains(&wanted.as_str()) {
+                return Err(misfit(format!("index names \"{wanted}\", which the query does not return")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Columns of `key`, in the definition's order; tenant and bucket are not among them.
+    pub fn keys(&self) -> impl Iterator<Item = &Column> {
+        self.definition.key.iter().filter_map(|name| self.columns.iter().find(|column| column.name == *name))
+    }
+
+    /// Every column that is neither tenant, bucket nor key.
+    pub fn measures(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| {
+            column.name != "bucket"
+                && self.definition.tenant.as_ref() != Some(&column.name)
+                && !self.definition.key.contains(&column.name)
+        })
+    }
+}
+
+/// Words of aggregates whose result depends on the order of their input unless they say ORDER BY.
+const COLLECTING: [&str; 7] =
+    ["array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "xmlagg"];
+
+fn is_collected(type_name: &str, query: &str) -> bool {
+    let query = query.to_ascii_lowercase();
+    matches!(type_name, "text" | "json" | "jsonb" | "xml" | "bytea")
+        && COLLECTING.iter().any(|word| query.contains(word))
+        && !query.contains("order by")
+}
+
+fn target(definition: &Definition) -> TableName {
+    match definition.target.as_deref().and_then(|written| written.split_once('.')) {
+        Some((schema, table)) => TableName { schema: schema.to_owned(), table: table.to_owned() },
+        None => TableName {
+            schema: SCHEMA.to_owned(),
+            table: definition.target.clone().unwrap_or_else(|| definition.name.to_string()),
+        },
+    }
+}

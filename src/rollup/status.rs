@@ -1,0 +1,196 @@
+//! The state of all rollups, as `highwater status` and the guards of other programs read it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::error::RollupError;
+use super::name::RollupName;
+use super::shape::Shape;
+use super::{install, render};
+use crate::db::{DbError, Executor, Session};
+
+/// Version of the JSON document; it rises when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Without a drain for this long a rollup is late (warning), and for [`STOPPED_SECONDS`] it has stopped (critical).
+const LATE_SECONDS: f64 = 300.0;
+const STOPPED_SECONDS: f64 = 3600.0;
+
+/// The count of uncountable rows may have to read the source; `status` gives it this long.
+const UNCOUNTED_TIMEOUT: &str = "SET LOCAL statement_timeout = '2s'";
+
+/// How bad it is; also the exit code of `highwater status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    Ok,
+    Warning,
+    Critical,
+}
+
+/// Everything, in the form of the JSON document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub schema_version: u32,
+    pub health: Health,
+    pub rollups: Vec<RollupStatus>,
+}
+
+/// One rollup.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RollupStatus {
+    pub name: String,
+    pub source: String,
+    pub target: String,
+    pub health: Health,
+    /// What is wrong, worst first; empty when all is well.
+    pub problems: Vec<String>,
+    pub watermark_at: Option<DateTime<Utc>>,
+    /// Database clock minus watermark.
+    pub lag_seconds: Option<f64>,
+    pub open_marks: i64,
+    pub oldest_mark_seconds: Option<f64>,
+    pub slices_complete: i64,
+    pub slices_pending: i64,
+    /// The newest stretch without a pending slice, `[covered_from, covered_to)`.
+    pub covered_from: Option<DateTime<Utc>>,
+    pub covered_to: Option<DateTime<Utc>>,
+    /// Rows of the rollup.
+    pub rows: i64,
+    /// Rows of the source whose time is NULL, infinite or outside the years 1 to 9999; `None` when counting them took
+    /// too long.
+    pub uncounted_rows: Option<i64>,
+    pub last_error: Option<String>,
+    pub last_error_at: Option<DateTime<Utc>>,
+}
+
+/// Reads the state of all rollups.
+///
+/// # Errors
+///
+/// [`RollupError::NotInstalled`] without highwater's schema.
+pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
+    install::require_schema(session).await?;
+    let rows = session.query(include_str!("../../sql/rollup/status.sql"), &[]).await?;
+    let names: Result<Vec<RollupName>, String> =
+        rows.iter().map(|row| RollupName::parse(row.get("name"))).collect();
+    let names = names.map_err(|reason| RollupError::Db(DbError::Bug(reason)))?;
+    let marks =
+        if names.is_empty() { Vec::new() } else { session.query(&render::open_marks(&names), &[]).await? };
+    let mut rollups = Vec::with_capacity(rows.len());
+    for (row, name) in rows.iter().zip(&names) {
+        let now: DateTime<Utc> = row.get("now");
+        let mark = marks.iter().find(|mark| mark.get::<_, &str>("name") == name.as_str());
+        let oldest: Option<DateTime<Utc>> = mark.and_then(|mark| mark.get("oldest"));
+        let (uncounted_rows, misfit) = uncounted(session, name).await?;
+        let mut status = RollupStatus {
+            name: name.to_string(),
+            source: row.get("source"),
+            target: row.get("target"),
+            health: Health::Ok,
+            problems: Vec::new(),
+            watermark_at: row.get("watermark_at"),
+            lag_seconds: row.get("lag_seconds"),
+            open_marks: mark.map(|mark| mark.get("marks")).unwrap_or_default(),
+            oldest_mark_seconds: oldest.map(|oldest| seconds(now - oldest)),
+            slices_complete: row.get("slices_complete"),
+            slices_pending: row.get("slices_pending"),
+            covered_from: row.get("covered_from"),
+            covered_to: row.get("covered_to"),
+            rows: row.get("rows"),
+            uncounted_rows,
+            last_error: row.get("last_error"),
+            last_error_at: row.get("last_error_at"),
+        };
+        let is_counted = row.get::<_, Option<DateTime<Utc>>>("census_at").is_some();
+        let bare: Vec<String> = row.get("bare_relations");
+        status.judge(row.get("has_source"), is_counted, &bare, misfit);
+        rollups.push(status);
+    }
+    let health = rollups.iter().map(|rollup| rollup.health).max().unwrap_or(Health::Ok);
+    Ok(Status { schema_version: SCHEMA_VERSION, health, rollups })
+}
+
+fn seconds(duration: chrono::TimeDelta) -> f64 {
+    duration.as_seconds_f64()
+}
+
+/// Counts rows that lie in no bucket. The second value says why the rollup does not fit its source any more.
+async fn uncounted(
+    session: &mut Session,
+    name: &RollupName,
+) -> Result<(Option<i64>, Option<String>), RollupError> {
+    let shape: Shape = match install::load(session, name).await {
+        Ok(shape) => shape,
+        Err(RollupError::Misfit { reason, .. }) => return Ok((None, Some(reason))),
+        Err(error) => return Err(error),
+    };
+    let tx = session.begin().await?;
+    tx.batch(UNCOUNTED_TIMEOUT).await?;
+    match tx.query_one(&render::uncounted(&shape), &[]).await {
+        Ok(row) => Ok((Some(row.get("rows")), None)),
+        Err(DbError::Cancelled(_)) => Ok((None, None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl RollupStatus {
+    fn judge(&mut self, has_source: bool, is_counted: bool, bare: &[String], misfit: Option<String>) {
+        let name = self.name.clone();
+        if !has_source {
+            self.note(
+                Health::Critical,
+                format!("source {} is gone; \"highwater rollup drop {name}\"", self.source),
+            );
+        } else if let Some(misfit) = misfit {
+            self.note(Health::Critical, misfit);
+        }
+        if !bare.is_empty() {
+            let problem = format!(
+                "no capture on {}: changes there are not seen; \"highwater rollup add\" the definition again to restore it",
+                bare.join(", ")
+            );
+            self.note(Health::Critical, problem);
+        }
+        if let Some(error) = self.last_error.clone() {
+            self.note(Health::Critical, format!("last run failed: {error}"));
+        }
+        match self.lag_seconds {
+            Some(lag) if lag > STOPPED_SECONDS => {
+                self.note(
+                    Health::Critical,
+                    format!("not drained for {}; \"highwater rollup drain {name}\"", span(lag)),
+                );
+            }
+            Some(lag) if lag > LATE_SECONDS => {
+                self.note(
+                    Health::Warning,
+                    format!("not drained for {}; \"highwater rollup drain {name}\"", span(lag)),
+                );
+            }
+            Some(_) | None => {}
+        }
+        if !is_counted {
+            self.note(Health::Warning, format!("never backfilled; \"highwater backfill {name}\""));
+        } else if self.slices_pending > 0 {
+            let problem =
+                format!("{} months are not backfilled; \"highwater backfill {name}\"", self.slices_pending);
+            self.note(Health::Warning, problem);
+        }
+        if let Some(rows @ 1..) = self.uncounted_rows {
+            self.note(
+                Health::Warning,
+                format!("{rows} source rows have no usable time and are in no bucket"),
+            );
+        }
+    }
+
+    fn note(&mut self, health: Health, problem: String) {
+        self.health = self.health.max(health);
+        self.problems.push(problem);
+    }
+}
+
+fn span(seconds: f64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds.max(0.0) as u64)).to_string()
+}
