@@ -75,6 +75,12 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
+    if let Command::Postgres(args) = &cli.command
+        && let Some(plan) = args.keeper_plan()
+    {
+        // Before any runtime: the keeper must do its work on this thread.
+        return command::postgres::keep(plan);
+    }
     logging::init(cli.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

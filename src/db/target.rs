@@ -11,7 +11,7 @@ use crate::ground::config;
 pub const URL_VARIABLE: &str = "DATABASE_URL";
 
 /// Database that highwater uses on the embedded server.
-pub const EMBEDDED_DATABASE: &str = "highwater";
+pub const EMBEDDED_DATABASE: &str = embedded::DATABASE;
 
 /// A database to connect to. While it lives, an embedded server that it needs lives too.
 pub struct Target {

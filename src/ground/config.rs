@@ -12,3 +12,11 @@ pub fn env(name: &str) -> Option<String> {
 pub fn env_path(name: &str) -> Option<PathBuf> {
     env(name).map(PathBuf::from)
 }
+
+/// Names of the environment variables that begin with `prefix`; non-UTF-8 names are left out.
+pub fn names(prefix: &str) -> Vec<String> {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with(prefix))
+        .collect()
+}

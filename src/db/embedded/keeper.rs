@@ -1,0 +1,191 @@
+//! The keeper: the postmaster's parent, detached from whoever started it.
+//!
+//! It runs on the main thread of its process and nowhere else: the postmaster's parent-death signal comes at the end
+//! of the thread that started it, and the main thread ends only with the process.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{dup2_stdin, dup2_stdout};
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::account::Account;
+use super::initdb;
+use super::lease;
+use super::location::Location;
+use super::lock::{self, Mode};
+use super::postmaster::Postmaster;
+
+/// Longest wait for the processes of an earlier cluster, whose keeper was killed: the kernel has asked its postmaster
+/// for a fast shutdown.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(45);
+
+/// Longest wait for a lock that others only look at.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a keeper is told by the process that starts it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    pub root: PathBuf,
+    pub account: Account,
+    /// The directory of `postgres` and `initdb`, and their version.
+    pub binaries: PathBuf,
+    pub version: String,
+    pub durable: bool,
+    pub grace_ms: u64,
+    pub wipe_at_stop: bool,
+}
+
+/// What a keeper says once, in one line on its standard output.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    Ready,
+    Failed(Failure),
+}
+
+/// Why there is no server; the log has the rest.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Failure {
+    Prepare(String),
+    Start(String),
+}
+
+impl Failure {
+    pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Failure {
+        Failure::Prepare(format!("cannot {action} {}: {error}", path.display()))
+    }
+}
+
+/// What a keeper writes into the file of its lock; it holds as long as the lock is held.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub pid: i32,
+    pub version: String,
+    pub binaries: PathBuf,
+}
+
+impl Plan {
+    /// As the keeper's argument `--plan`.
+    pub fn to_argument(&self) -> String {
+        serde_json::to_string(self).expect("a plan is plain data")
+    }
+}
+
+impl Record {
+    /// What the location's last keeper wrote.
+    pub fn read(location: &Location) -> Option<Record> {
+        serde_json::from_slice(&std::fs::read(location.keeper()).ok()?).ok()
+    }
+
+    /// Whether a command line is that of a keeper of this location.
+    pub fn is_command_line(text: &str, location: &Location) -> bool {
+        let mut arguments = text.split('\0').skip_while(|argument| *argument != "--plan");
+        let plan = arguments.nth(1).and_then(|plan| serde_json::from_str::<Plan>(plan).ok());
+        plan.is_some_and(|plan| plan.root == location.root())
+    }
+}
+
+/// Keeps the server until it is unused, or SIGTERM or SIGINT asks for its end, or it ends by itself.
+///
+/// Standard input is the locked file `start`, which is let go once the server is ready; standard error is the log.
+/// Returns whether there was a server.
+pub async fn keep(plan: Plan) -> bool {
+    let location = Location::at(plan.root.clone());
+    match serve(&plan, &location).await {
+        Ok(()) => true,
+        Err(failure) => {
+            warn!(?failure, "there is no server");
+            report(&Report::Failed(failure));
+            false
+        }
+    }
+}
+
+async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
+    let signals = |error: std::io::Error| Failure::Prepare(format!("cannot listen to signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
+    // Listening is ignoring: a closed terminal is no reason to end.
+    let _hangup = signal(SignalKind::hangup()).map_err(signals)?;
+    let mut stop_asked = std::pin::pin!(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
+
+    // Held until the process ends, in this order: whoever sees the keeper's lock free may start another keeper.
+    let _keeper = hold(&location.keeper(), "another keeper to end", LOOK_LIMIT).await?;
+    write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
+    let cluster = hold(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
+
+    let start = async {
+        initdb::prepare(plan, location, &cluster).await?;
+        Postmaster::start(plan, location, &cluster).await
+    };
+    let mut postmaster = tokio::select! {
+        started = start => started?,
+        // What was begun ends by its parent-death signal.
+        () = &mut stop_asked => return Err(Failure::Start("it was asked to stop".to_owned())),
+    };
+    report(&Report::Ready);
+    let lease_path = location.lease();
+    let _lease = tokio::select! {
+        status = postmaster.ended() => {
+            warn!("the postmaster ended by itself: {status}");
+            return Ok(());
+        }
+        () = &mut stop_asked => {
+            info!("stopping the server: asked to");
+            None
+        }
+        unused = lease::unused(&lease_path, Duration::from_millis(plan.grace_ms)) => match unused {
+            Ok(lease) => {
+                info!("stopping the server: no one uses it");
+                Some(lease)
+            }
+            Err(error) => {
+                warn!(%error, "stopping the server: cannot watch the lease");
+                None
+            }
+        },
+    };
+    postmaster.stop().await;
+    if plan.wipe_at_stop
+        && let Err(error) = initdb::erase(location)
+    {
+        warn!(%error, "cannot remove the cluster");
+    }
+    Ok(())
+}
+
+async fn hold(path: &Path, what: &'static str, limit: Duration) -> Result<File, Failure> {
+    lock::hold(path, Mode::Exclusive, what, limit).await.map_err(|error| Failure::Prepare(error.to_string()))
+}
+
+fn write_record(plan: &Plan, location: &Location) -> std::io::Result<()> {
+    let pid = nix::unistd::getpid().as_raw();
+    let record = Record { pid, version: plan.version.clone(), binaries: plan.binaries.clone() };
+    std::fs::write(location.keeper(), serde_json::to_vec(&record)?)
+}
+
+/// Tells the starter, if it still lives, and lets go of what connects us with it: its pipe and its lock.
+fn report(report: &Report) {
+    let line = serde_json::to_string(report).expect("a report is plain data");
+    let told = writeln!(std::io::stdout(), "{line}");
+    if let Err(error) = told {
+        info!(%error, "the process that wanted the server is gone");
+    }
+    let released = File::options().read(true).write(true).open("/dev/null").and_then(|null| {
+        dup2_stdin(&null)?;
+        dup2_stdout(&null)?;
+        Ok(())
+    });
+    if let Err(error) = released {
+        warn!(%error, "cannot let go of the start lock");
+    }
+}
