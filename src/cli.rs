@@ -7,6 +7,7 @@ use crate::db::target::Target;
 use crate::db::{DbError, embedded};
 use crate::ground::exit::Exit;
 use crate::ground::{logging, shutdown::Shutdown};
+use crate::migrate::MigrateError;
 
 /// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
 #[derive(Debug, Parser)]
@@ -57,6 +58,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Bring the schema, and an application's, up to date; look before doing so
+    Migrate(command::migrate::Args),
     /// The embedded Postgres that is used when no database is named
     Postgres(command::postgres::Args),
 }
@@ -92,6 +95,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let shutdown = Shutdown::from_signals()?;
     match command {
+        Command::Migrate(args) => command::migrate::run(&global, args, &shutdown).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
 }
@@ -101,25 +105,13 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     error
         .chain()
         .find_map(|cause| {
+            if let Some(error) = cause.downcast_ref::<MigrateError>() {
+                return Some(error.exit());
+            }
             if let Some(error) = cause.downcast_ref::<DbError>() {
-                return Some(exit_of_db(error));
+                return Some(error.exit());
             }
             cause.downcast_ref::<embedded::EmbeddedError>().map(|_| Exit::Unexpected)
         })
         .unwrap_or(Exit::Unexpected)
-}
-
-fn exit_of_db(error: &DbError) -> Exit {
-    match error {
-        DbError::BadUrl { .. } => Exit::Usage,
-        DbError::GuardRefused(_) => Exit::GuardRefused,
-        DbError::Retry(_)
-        | DbError::LockTimeout(_)
-        | DbError::Cancelled(_)
-        | DbError::Constraint(_)
-        | DbError::Server(_) => Exit::SqlFailed,
-        DbError::Connect { .. } | DbError::Lost(_) | DbError::Embedded(_) | DbError::Bug(_) => {
-            Exit::Unexpected
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::ground::exit::Exit;
+
 /// SQLSTATE that `highwater.assert_rollup_current` raises; the class is private to highwater.
 pub const GUARD_REFUSED: &str = "HW010";
 
@@ -85,6 +87,22 @@ impl DbError {
             | DbError::BadUrl { .. }
             | DbError::Embedded(_)
             | DbError::Bug(_) => None,
+        }
+    }
+
+    /// How a command ends that fails with this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            DbError::BadUrl { .. } => Exit::Usage,
+            DbError::GuardRefused(_) => Exit::GuardRefused,
+            DbError::Retry(_)
+            | DbError::LockTimeout(_)
+            | DbError::Cancelled(_)
+            | DbError::Constraint(_)
+            | DbError::Server(_) => Exit::SqlFailed,
+            DbError::Connect { .. } | DbError::Lost(_) | DbError::Embedded(_) | DbError::Bug(_) => {
+                Exit::Unexpected
+            }
         }
     }
 
