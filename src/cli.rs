@@ -7,6 +7,7 @@ use crate::db::target::Target;
 use crate::db::{DbError, embedded};
 use crate::ground::exit::Exit;
 use crate::ground::{logging, shutdown::Shutdown};
+use crate::migrate::MigrateError;
 use crate::rollup::{RollupError, UsageError};
 
 /// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
@@ -58,6 +59,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Bring the schema, and an application's, up to date; look before doing so
+    Migrate(command::migrate::Args),
     Backfill(command::backfill::Args),
     Rollup(command::rollup::Args),
     Status(command::status::Args),
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let shutdown = Shutdown::from_signals()?;
     match command {
+        Command::Migrate(args) => command::migrate::run(&global, args, &shutdown).await,
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
         Command::Status(command::status::Args {}) => command::status::run(&global).await,
@@ -114,6 +118,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     error
         .chain()
         .find_map(|cause| {
+            if let Some(error) = cause.downcast_ref::<MigrateError>() {
+                return Some(error.exit());
+            }
             if let Some(error) = cause.downcast_ref::<DbError>() {
                 return Some(error.exit());
             }

@@ -1,6 +1,7 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
 pub mod backfill;
+pub mod migrate;
 pub mod postgres;
 mod progress;
 pub mod rollup;

@@ -27,7 +27,38 @@ pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_
 ///
 /// [`DbError::Connect`] with the server's or the operating system's reason; the password is never part of it.
 pub async fn connect(target: &Target, subcommand: &str) -> Result<Session, DbError> {
-    let config = prepared(target.config(), subcommand);
+    open(target, prepared(target.config(), subcommand)).await
+}
+
+/// Like [`connect`], with server settings (`-c name=value`) in the start-up packet, after those of the URL.
+///
+/// # Errors
+///
+/// As [`connect`]; a pooler that does not pass settings on refuses with "unsupported startup parameter".
+pub async fn connect_with_options(
+    target: &Target,
+    subcommand: &str,
+    options: &str,
+) -> Result<Session, DbError> {
+    let mut config = prepared(target.config(), subcommand);
+    let given = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
+    config.options(format!("{given}{options}"));
+    open(target, config).await
+}
+
+/// Brings a session, or the rest of a transaction, back to the settings and the role it was opened with, whatever
+/// statements of others ran on it.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn restore(session: &impl Executor) -> Result<(), DbError> {
+    // RESET ALL passes the role over; RESET ROLE goes back to the one of the connection's start.
+    session.batch("SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL").await?;
+    session.batch(SESSION_SETTINGS).await
+}
+
+async fn open(target: &Target, config: Config) -> Result<Session, DbError> {
     let refused = |error: &(dyn std::error::Error + 'static)| DbError::Connect {
         target: target.to_string(),
         reason: innermost(error),

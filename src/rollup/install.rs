@@ -58,6 +58,13 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     )
     .await?;
     install_capture(tx, &shape.source.table, &shape.source.relations).await?;
+    // An empty source has no history to fill: the rollup is complete from the start. Looked at after the triggers
+    // have waited for writers, so that nothing slips between.
+    let row = tx.query_one(&render::is_empty(&shape), &[]).await?;
+    if row.get("is_empty") {
+        tx.query(&render::call(name, "census", ""), &[]).await?;
+        tx.query(&render::call(name, "watermark", ""), &[]).await?;
+    }
     set_search_path(tx, &path_before).await?;
     Ok(Installed::New)
 }

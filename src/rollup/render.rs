@@ -203,6 +203,11 @@ pub fn uncounted(shape: &Shape) -> String {
     )
 }
 
+/// Whether the source holds no row at all.
+pub(super) fn is_empty(shape: &Shape) -> String {
+    format!("SELECT NOT EXISTS (SELECT FROM {}) AS is_empty", shape.source.table.quoted())
+}
+
 /// How many rows the planner expects in each of the months `$1` timestamptz[] (starts).
 pub fn estimate(shape: &Shape) -> String {
     let calendar = part::Calendar::of(&shape.source);

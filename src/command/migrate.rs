@@ -1,0 +1,308 @@
+//! `highwater migrate`: the schema, and an application's, brought up to date.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::{Format, Global};
+use crate::ground::exit::Exit;
+use crate::ground::shutdown::Shutdown;
+use crate::migrate::event::{Event, Observer};
+use crate::migrate::plan::{self, Plan, Planned, Verdict};
+use crate::migrate::scope::{HistoryTable, Scope};
+use crate::migrate::setup::Setup;
+use crate::migrate::status::{self, Status, VersionState};
+use crate::migrate::up::{self, Options};
+use crate::migrate::{MigrateError, Pooler, Wait, verify};
+
+/// Longest wait for another run, unless `--wait` says otherwise: longer than most upgrades take, shorter than a
+/// deployment's patience.
+const DEFAULT_WAIT: &str = "10m";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show what would run, what it would lock, and whether a guard would refuse now
+    Plan {
+        #[command(flatten)]
+        files: Files,
+        /// Last version to apply: of --dir if given, else of highwater's own
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+    },
+    /// Apply what is pending, one version at a time
+    Up {
+        #[command(flatten)]
+        files: Files,
+        /// Last version to apply: of --dir if given, else of highwater's own
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        /// Show the plan and stop
+        #[arg(long)]
+        dry_run: bool,
+        /// How long to wait while another run holds the lock
+        #[arg(long, value_name = "DURATION", default_value = DEFAULT_WAIT, value_parser = humantime::parse_duration)]
+        wait: Duration,
+        /// Do not wait while another run holds the lock: exit 5
+        #[arg(long, conflicts_with = "wait")]
+        no_wait: bool,
+        /// The connection goes through a pool in this mode, which may drop start-up settings
+        #[arg(long, value_enum, value_name = "MODE")]
+        pooler: Option<PoolerMode>,
+    },
+    /// List every version, applied or pending
+    Status {
+        #[command(flatten)]
+        files: Files,
+        /// Exit 3 when a version is pending, 4 when a file differs from what was applied
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compare the files with what was applied: exit 4 when they differ
+    Verify {
+        #[command(flatten)]
+        files: Files,
+    },
+}
+
+/// Which files, and where their history is.
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// The application's migrations, applied after highwater's own
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Where the application's history is, in refinery's format
+    #[arg(long, value_name = "[SCHEMA.]TABLE", default_value = "public.refinery_schema_history")]
+    history_table: HistoryTable,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PoolerMode {
+    /// One server connection for each client connection
+    Session,
+}
+
+/// Runs one action and prints its result; with `--format json` an error is a document too.
+pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let result = act(global, args.action, shutdown).await;
+    if let (Format::Json, Err(error)) = (global.format, &result)
+        && let Some(error) = error.downcast_ref::<MigrateError>()
+    {
+        print_json(&failure(error))?;
+    }
+    result
+}
+
+async fn act(global: &Global, action: Action, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let target = global.target().await?;
+    let with =
+        |files: Files| Setup { dir: files.dir, app_history: files.history_table, ..Setup::new(&target) };
+    match action {
+        Action::Plan { files, to } | Action::Up { files, to, dry_run: true, .. } => {
+            let plan = plan::plan(&with(files), to).await?;
+            show(global.format, &plan, print_plan)?;
+            Ok(Exit::Done)
+        }
+        Action::Up { files, to, wait, no_wait, pooler, .. } => {
+            let wait = if no_wait { Wait::No } else { Wait::AtMost(wait) };
+            let pooler = pooler.map_or(Pooler::None, |PoolerMode::Session| Pooler::Session);
+            let teller = Teller { format: global.format };
+            up::up(&with(files), Options { to, wait, pooler }, shutdown, &teller).await?;
+            Ok(Exit::Done)
+        }
+        Action::Status { files, check } => {
+            let status = status::status(&with(files)).await?;
+            show(global.format, &status, print_status)?;
+            Ok(if check { status.check() } else { Exit::Done })
+        }
+        Action::Verify { files } => {
+            let compared = verify::verify(&with(files)).await?;
+            show(global.format, &json!({ "compared": compared, "drift": [] }), |out, _| {
+                writeln!(out, "{compared} applied versions, and every file is as it was")
+            })?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn show<T: Serialize>(
+    format: Format,
+    value: &T,
+    print: impl FnOnce(&mut dyn Write, &T) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Json => print_json(value),
+        Format::Text => print(&mut stdout().lock(), value).context("cannot write to stdout"),
+    }
+}
+
+fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let line = serde_json::to_string(value)?;
+    writeln!(stdout().lock(), "{line}").context("cannot write to stdout")
+}
+
+fn failure(error: &MigrateError) -> serde_json::Value {
+    let mut document = json!({ "event": "failed", "exit": error.exit().code(), "error": error.to_string() });
+    match error {
+        MigrateError::BadFiles(problems) => document["problems"] = json!(problems),
+        MigrateError::Drift(drift) => document["drift"] = json!(drift),
+        MigrateError::Statement { path, place, source, .. } => {
+            document["file"] = json!(path);
+            document["line"] = json!(place.line);
+            document["column"] = json!(place.column);
+            document["sqlstate"] = json!(source.code());
+        }
+        _ => {}
+    }
+    document
+}
+
+/// Tells a run's events: JSON lines on stdout, or sentences, what is done on stdout and what is awaited on stderr.
+struct Teller {
+    format: Format,
+}
+
+impl Observer for Teller {
+    fn observe(&self, event: &Event) {
+        // A reader that has gone away must not end the run.
+        let _ = match self.format {
+            Format::Json => print_json(event).map_err(std::io::Error::other),
+            Format::Text => tell(event),
+        };
+    }
+}
+
+fn tell(event: &Event) -> std::io::Result<()> {
+    let (mut out, mut err) = (stdout(), stderr());
+    match event {
+        Event::Waiting { holder } => writeln!(err, "waiting for another run: {holder}"),
+        Event::Locked { .. } => Ok(()),
+        Event::HookStarted { version, hook, rows_left, .. } => {
+            let rows = rows_left.map(|rows| format!(", {rows} rows left")).unwrap_or_default();
+            writeln!(out, "V{version} {hook}: begins{rows}")
+        }
+        Event::HookProgress { version, hook, progress, .. } => {
+            let total = progress.slices_total.map(|total| format!("/{total}")).unwrap_or_default();
+            let eta = progress
+                .eta_ms
+                .map(|eta| format!(", {} to go", humantime::format_duration(Duration::from_secs(eta / 1000))))
+                .unwrap_or_default();
+            let note = progress.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+            let line = format!("V{version} {hook}: {}{total} slices{note}{eta}", progress.slices_done);
+            // On a terminal one line is written over and over; elsewhere each is a line.
+            if err.is_terminal() { write!(err, "\r\x1b[K{line}") } else { writeln!(err, "{line}") }
+        }
+        Event::HookFinished { version, hook, duration_ms, .. } => {
+            if err.is_terminal() {
+                write!(err, "\r\x1b[K")?;
+            }
+            writeln!(out, "V{version} {hook}: done and verified in {duration_ms} ms")
+        }
+        Event::Retry { version, attempt, of, reason, .. } => {
+            writeln!(err, "V{version}: attempt {attempt} of {of} failed, trying again: {reason}")
+        }
+        Event::InvalidIndexDropped { version, index } => {
+            writeln!(out, "V{version}: dropped the invalid index \"{index}\" that a failed build left")
+        }
+        Event::IndexKept { version, index } => {
+            writeln!(out, "V{version}: index \"{index}\" is there already, valid and as defined")
+        }
+        Event::Applied { scope, version, name, duration_ms } => {
+            writeln!(out, "{}V{version}__{name} applied in {duration_ms} ms", prefix(*scope))
+        }
+        Event::Finished { applied: 0, .. } => writeln!(out, "nothing to do: every migration is applied"),
+        Event::Finished { applied, duration_ms } => writeln!(out, "{applied} applied in {duration_ms} ms"),
+    }
+}
+
+fn prefix(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Own => "highwater ",
+        Scope::App => "",
+    }
+}
+
+fn print_plan(out: &mut dyn Write, plan: &Plan) -> std::io::Result<()> {
+    let at: Vec<String> = plan
+        .applied
+        .iter()
+        .map(|(scope, newest)| {
+            let newest =
+                newest.map_or_else(|| "nothing applied".to_owned(), |newest| format!("at V{newest}"));
+            let name = if *scope == Scope::Own { "highwater" } else { "application" };
+            format!("{name} {newest}")
+        })
+        .collect();
+    writeln!(out, "{}: {}, {} pending", plan.database, at.join(", "), plan.pending.len())?;
+    for drift in &plan.drift {
+        writeln!(out, "would stop: {drift}")?;
+    }
+    plan.pending.iter().try_for_each(|planned| print_planned(out, planned))
+}
+
+fn print_planned(out: &mut dyn Write, planned: &Planned) -> std::io::Result<()> {
+    let how = match planned.lock_timeout_ms {
+        None => "outside a transaction".to_owned(),
+        Some(0) => "waits for locks without limit".to_owned(),
+        Some(timeout) => format!("lock timeout {timeout} ms, {} retries", planned.lock_retries),
+    };
+    writeln!(out, "{}V{}__{}  ({how})", prefix(planned.scope), planned.version, planned.name)?;
+    for hook in &planned.hooks {
+        let estimate = &hook.estimate;
+        let known = [
+            estimate.slices_left.map(|left| format!("{left} slices left")),
+            estimate.rows_left.map(|rows| format!("{rows} rows left")),
+            estimate.eta.map(|eta| {
+                format!("about {}", humantime::format_duration(Duration::from_secs(eta.as_secs())))
+            }),
+            hook.fault.clone(),
+        ];
+        let known: Vec<String> = known.into_iter().flatten().collect();
+        writeln!(out, "  hook   {}  {}", hook.name, known.join(", "))?;
+    }
+    for guard in &planned.guards {
+        let verdict = match guard.verdict {
+            Verdict::Pass => "would pass now",
+            Verdict::Refuse => "would refuse now",
+            Verdict::Unknown => "cannot be asked yet",
+        };
+        let reason = guard.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        writeln!(out, "  guard  {}  {verdict}{reason}", guard.name)?;
+    }
+    for statement in &planned.statements {
+        let lock = match (statement.lock, statement.known) {
+            (Some(lock), _) => lock.as_str(),
+            (None, true) => "no lock",
+            (None, false) => "locks unknown",
+        };
+        let size = statement.size_bytes.map(|size| format!(", {} MiB", size / (1 << 20))).unwrap_or_default();
+        let rows = statement.row_estimate.map(|rows| format!(", about {rows} rows")).unwrap_or_default();
+        writeln!(out, "  {:>5}  {}  {lock}{size}{rows}", statement.line, statement.headline)?;
+    }
+    Ok(())
+}
+
+fn print_status(out: &mut dyn Write, status: &Status) -> std::io::Result<()> {
+    writeln!(out, "{}", status.database)?;
+    for version in &status.versions {
+        let state = match &version.state {
+            VersionState::Pending => "pending".to_owned(),
+            VersionState::Begun { at } => format!("cut off, begun {}", at.format("%Y-%m-%d %H:%M:%S UTC")),
+            VersionState::Applied { on, duration_ms } => {
+                let took = duration_ms.map(|took| format!(" in {took} ms")).unwrap_or_default();
+                format!("applied {}{took}", on.format("%Y-%m-%d %H:%M:%S UTC"))
+            }
+        };
+        writeln!(out, "{}V{}__{}  {state}", prefix(version.scope), version.version, version.name)?;
+    }
+    status.drift.iter().try_for_each(|drift| writeln!(out, "differs: {drift}"))
+}
