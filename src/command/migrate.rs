@@ -278,15 +278,17 @@ fn print_planned(out: &mut dyn Write, planned: &Planned) -> std::io::Result<()> 
         let reason = guard.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         writeln!(out, "  guard  {}  {verdict}{reason}", guard.name)?;
     }
-    for statement in &planned.statements {
-        let lock = match (statement.lock, statement.known) {
-            (Some(lock), _) => lock.as_str(),
-            (None, true) => "no lock",
-            (None, false) => "locks unknown",
-        };
+    // What touches nothing that is there holds up no one; it is counted, not listed.
+    let (listed, free): (Vec<_>, Vec<_>) =
+        planned.statements.iter().partition(|statement| statement.size_bytes.is_some() || !statement.known);
+    for statement in listed {
+        let lock = statement.lock.map_or("locks unknown", |lock| lock.as_str());
         let size = statement.size_bytes.map(|size| format!(", {} MiB", size / (1 << 20))).unwrap_or_default();
         let rows = statement.row_estimate.map(|rows| format!(", about {rows} rows")).unwrap_or_default();
         writeln!(out, "  {:>5}  {}  {lock}{size}{rows}", statement.line, statement.headline)?;
+    }
+    if !free.is_empty() {
+        writeln!(out, "         {} statements that lock no relation that is there", free.len())?;
     }
     Ok(())
 }
