@@ -1,5 +1,7 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
+mod embedded;
+mod isolation;
 mod migrate_database;
 mod migrate_files;
 mod migrate_history;
