@@ -1,10 +1,13 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
 pub mod backfill;
+pub mod demo;
+mod meter;
 pub mod migrate;
 pub mod postgres;
 mod progress;
 pub mod rollup;
 pub mod status;
 mod table;
+mod teller;
 mod when;

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::progress::{Progress, grouped};
+use super::meter::grouped;
+use super::progress::Progress;
 use super::{table, when};
 use crate::cli::{Format, Global};
 use crate::db::connect;
@@ -144,15 +145,19 @@ fn print_estimates(format: Format, estimates: &[Estimate]) -> anyhow::Result<()>
     }
     let mut table = table::plain(["ROLLUP", "MONTHS LEFT", "COMPLETE", "SOURCE ROWS", "TIME", "DISK", "WAL"]);
     for one in estimates {
-        let time = humantime::format_duration(Duration::from_secs(one.seconds.ceil() as u64)).to_string();
+        let unknown = || "unknown".to_owned();
+        let time = one.seconds.map(|seconds| {
+            let time = humantime::format_duration(Duration::from_secs(seconds.ceil() as u64));
+            if one.is_measured_rate { format!("~{time}") } else { format!("~{time} (assumed speed)") }
+        });
         table.add_row([
             one.rollup.clone(),
             one.slices_pending.map_or("not counted yet".to_owned(), grouped),
             grouped(one.slices_complete),
-            format!("~{}", grouped(one.source_rows)),
-            if one.is_measured_rate { format!("~{time}") } else { format!("~{time} (assumed speed)") },
-            format!("~{}", bytes(one.disk_bytes)),
-            format!("~{}", bytes(one.wal_bytes)),
+            one.source_rows.map_or_else(unknown, |rows| format!("~{}", grouped(rows))),
+            time.unwrap_or_else(unknown),
+            one.disk_bytes.map_or_else(unknown, bytes),
+            one.wal_bytes.map_or_else(unknown, bytes),
         ]);
     }
     table::print(&table);
@@ -161,7 +166,7 @@ fn print_estimates(format: Format, estimates: &[Estimate]) -> anyhow::Result<()>
 }
 
 fn bytes(count: i64) -> String {
-    indicatif::HumanBytes(u64::try_from(count).unwrap_or_default()).to_string()
+    format!("~{}", indicatif::HumanBytes(u64::try_from(count).unwrap_or_default()))
 }
 
 fn print_report(format: Format, report: &Report) {

@@ -1,6 +1,6 @@
 //! `highwater migrate`: the schema, and an application's, brought up to date.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use anyhow::Context;
 use serde::Serialize;
 use serde_json::json;
 
+use super::teller::{Teller, prefix, print_json};
 use crate::cli::{Format, Global};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
-use crate::migrate::event::{Event, Observer};
 use crate::migrate::plan::{self, Plan, Planned, Verdict};
 use crate::migrate::scope::{HistoryTable, Scope};
 use crate::migrate::setup::Setup;
@@ -115,7 +115,7 @@ async fn act(global: &Global, action: Action, shutdown: &Shutdown) -> anyhow::Re
         Action::Up { files, to, wait, no_wait, pooler, .. } => {
             let wait = if no_wait { Wait::No } else { Wait::AtMost(wait) };
             let pooler = pooler.map_or(Pooler::None, |PoolerMode::Session| Pooler::Session);
-            let teller = Teller { format: global.format };
+            let teller = Teller::new(global.format);
             up::up(&with(files), Options { to, wait, pooler }, shutdown, &teller).await?;
             Ok(Exit::Done)
         }
@@ -145,11 +145,6 @@ fn show<T: Serialize>(
     }
 }
 
-fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    let line = serde_json::to_string(value)?;
-    writeln!(stdout().lock(), "{line}").context("cannot write to stdout")
-}
-
 fn failure(error: &MigrateError) -> serde_json::Value {
     let mut document = json!({ "event": "failed", "exit": error.exit().code(), "error": error.to_string() });
     match error {
@@ -164,71 +159,6 @@ fn failure(error: &MigrateError) -> serde_json::Value {
         _ => {}
     }
     document
-}
-
-/// Tells a run's events: JSON lines on stdout, or sentences, what is done on stdout and what is awaited on stderr.
-struct Teller {
-    format: Format,
-}
-
-impl Observer for Teller {
-    fn observe(&self, event: &Event) {
-        // A reader that has gone away must not end the run.
-        let _ = match self.format {
-            Format::Json => print_json(event).map_err(std::io::Error::other),
-            Format::Text => tell(event),
-        };
-    }
-}
-
-fn tell(event: &Event) -> std::io::Result<()> {
-    let (mut out, mut err) = (stdout(), stderr());
-    match event {
-        Event::Waiting { holder } => writeln!(err, "waiting for another run: {holder}"),
-        Event::Locked { .. } => Ok(()),
-        Event::HookStarted { version, hook, rows_left, .. } => {
-            let rows = rows_left.map(|rows| format!(", {rows} rows left")).unwrap_or_default();
-            writeln!(out, "V{version} {hook}: begins{rows}")
-        }
-        Event::HookProgress { version, hook, progress, .. } => {
-            let total = progress.slices_total.map(|total| format!("/{total}")).unwrap_or_default();
-            let eta = progress
-                .eta_ms
-                .map(|eta| format!(", {} to go", humantime::format_duration(Duration::from_secs(eta / 1000))))
-                .unwrap_or_default();
-            let note = progress.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
-            let line = format!("V{version} {hook}: {}{total} slices{note}{eta}", progress.slices_done);
-            // On a terminal one line is written over and over; elsewhere each is a line.
-            if err.is_terminal() { write!(err, "\r\x1b[K{line}") } else { writeln!(err, "{line}") }
-        }
-        Event::HookFinished { version, hook, duration_ms, .. } => {
-            if err.is_terminal() {
-                write!(err, "\r\x1b[K")?;
-            }
-            writeln!(out, "V{version} {hook}: done and verified in {duration_ms} ms")
-        }
-        Event::Retry { version, attempt, of, reason, .. } => {
-            writeln!(err, "V{version}: attempt {attempt} of {of} failed, trying again: {reason}")
-        }
-        Event::InvalidIndexDropped { version, index } => {
-            writeln!(out, "V{version}: dropped the invalid index \"{index}\" that a failed build left")
-        }
-        Event::IndexKept { version, index } => {
-            writeln!(out, "V{version}: index \"{index}\" is there already, valid and as defined")
-        }
-        Event::Applied { scope, version, name, duration_ms } => {
-            writeln!(out, "{}V{version}__{name} applied in {duration_ms} ms", prefix(*scope))
-        }
-        Event::Finished { applied: 0, .. } => writeln!(out, "nothing to do: every migration is applied"),
-        Event::Finished { applied, duration_ms } => writeln!(out, "{applied} applied in {duration_ms} ms"),
-    }
-}
-
-fn prefix(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Own => "highwater ",
-        Scope::App => "",
-    }
 }
 
 fn print_plan(out: &mut dyn Write, plan: &Plan) -> std::io::Result<()> {

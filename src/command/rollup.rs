@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::progress::{Progress, grouped};
+use super::meter::grouped;
+use super::progress::Progress;
 use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
 use crate::db::connect;

@@ -1,6 +1,6 @@
 //! `highwater status`: one screen, and an exit code for a monitor.
 
-use super::progress::grouped;
+use super::meter::grouped;
 use super::table;
 use crate::cli::{Format, Global};
 use crate::db::connect;

@@ -1,0 +1,118 @@
+//! How far long work has come: a bar on a terminal, else a line every ten seconds. Both go to stderr.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Off a terminal, a line at least this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// One piece of work on show. Dropped, its bar goes away.
+pub struct Meter {
+    label: String,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    last_line: Instant,
+}
+
+/// Where the work stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Stand<'a> {
+    pub slices_done: u64,
+    pub slices: u64,
+    pub rows_done: u64,
+    pub rows: u64,
+    /// A word on where it is, such as the month that was filled last.
+    pub note: &'a str,
+}
+
+impl Meter {
+    /// Begins to show work of about this many rows.
+    pub fn begin(label: &str, slices: u64, rows: u64) -> Meter {
+        let now = Instant::now();
+        let bar = std::io::stderr().is_terminal().then(|| bar(label, rows));
+        if bar.is_none() {
+            eprintln!("{label}: {slices} months, about {} rows", grouped(rows as i64));
+        }
+        Meter { label: label.to_owned(), bar, began: now, last_line: now }
+    }
+
+    /// Shows how far the work has come; off a terminal not every call prints.
+    pub fn show(&mut self, stand: Stand<'_>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}/{} {}", stand.slices_done, stand.slices, stand.note));
+            bar.set_position(stand.rows_done);
+        } else if self.last_line.elapsed() >= LINE_EVERY || stand.slices_done == stand.slices {
+            self.last_line = Instant::now();
+            let per_second = stand.rows_done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+            let left = stand.rows.saturating_sub(stand.rows_done) as f64;
+            let eta = humantime::format_duration(Duration::from_secs((left / per_second.max(1.0)) as u64));
+            eprintln!(
+                "{}: {}/{} months, {}, {} rows, {} rows/s, eta {eta}",
+                self.label,
+                stand.slices_done,
+                stand.slices,
+                stand.note,
+                grouped(stand.rows_done as i64),
+                grouped(per_second as i64),
+            );
+        }
+    }
+
+    /// Says a sentence without tearing the bar.
+    pub fn say(&self, sentence: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(sentence),
+            None => eprintln!("{sentence}"),
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+    }
+}
+
+fn bar(label: &str, rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{prefix} [{bar:24}] {msg} · {human_pos} of {human_len} rows · {per_sec} · eta {eta}",
+    )
+    .expect("the template is a constant that the tests show")
+    .progress_chars("#>-");
+    let bar = ProgressBar::new(rows).with_style(style);
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A count with its thousands set apart: 1,234,567.
+pub fn grouped(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if count < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(-1_234_567), "-1,234,567");
+    }
+}
