@@ -66,7 +66,7 @@ impl RollupEngine for Engine {
     }
 
     fn require(&self, requirements: &[Requirement]) -> Arc<dyn Hook> {
-        let rollups = requirements.iter().map(|requirement| requirement.rollup.clone()).collect();
+        let rollups = requirements.iter().map(|requirement| requirement.rollup.to_string()).collect();
         Arc::new(Backfill { rollups, trouble: self.trouble, runs: Arc::clone(&self.runs) })
     }
 
