@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use crate::cli::{Format, Global};
-use crate::db::embedded::keeper::{self, Plan};
+use crate::db::embedded::plan::Plan;
 use crate::db::embedded::status::{State, Status, status, stop};
-use crate::db::embedded::{self, DATABASE, Options};
+use crate::db::embedded::{self, DATABASE, Options, keeper};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::ground::{config, logging};

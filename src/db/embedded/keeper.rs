@@ -5,20 +5,21 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{dup2_stdin, dup2_stdout};
-use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::account::Account;
 use super::initdb;
 use super::lease;
 use super::location::Location;
 use super::lock::{self, Mode};
+use super::plan::Plan;
 use super::postmaster::Postmaster;
+use super::record::Record;
+use super::report::{Failure, Report};
 
 /// Longest wait for the processes of an earlier cluster, whose keeper was killed: the kernel has asked its postmaster
 /// for a fast shutdown.
@@ -26,68 +27,6 @@ const ORPHAN_LIMIT: Duration = Duration::from_secs(45);
 
 /// Longest wait for a lock that others only look at.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
-
-/// What a keeper is told by the process that starts it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Plan {
-    pub root: PathBuf,
-    pub account: Account,
-    /// The directory of `postgres` and `initdb`, and their version.
-    pub binaries: PathBuf,
-    pub version: String,
-    pub durable: bool,
-    pub grace_ms: u64,
-    pub wipe_at_stop: bool,
-}
-
-/// What a keeper says once, in one line on its standard output.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Report {
-    Ready,
-    Failed(Failure),
-}
-
-/// Why there is no server; the log has the rest.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Failure {
-    Prepare(String),
-    Start(String),
-}
-
-impl Failure {
-    pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Failure {
-        Failure::Prepare(format!("cannot {action} {}: {error}", path.display()))
-    }
-}
-
-/// What a keeper writes into the file of its lock; it holds as long as the lock is held.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
-    pub pid: i32,
-    pub version: String,
-    pub binaries: PathBuf,
-}
-
-impl Plan {
-    /// As the keeper's argument `--plan`.
-    pub fn to_argument(&self) -> String {
-        serde_json::to_string(self).expect("a plan is plain data")
-    }
-}
-
-impl Record {
-    /// What the location's last keeper wrote.
-    pub fn read(location: &Location) -> Option<Record> {
-        serde_json::from_slice(&std::fs::read(location.keeper()).ok()?).ok()
-    }
-
-    /// Whether a command line is that of a keeper of this location.
-    pub fn is_command_line(text: &str, location: &Location) -> bool {
-        let mut arguments = text.split('\0').skip_while(|argument| *argument != "--plan");
-        let plan = arguments.nth(1).and_then(|plan| serde_json::from_str::<Plan>(plan).ok());
-        plan.is_some_and(|plan| plan.root == location.root())
-    }
-}
 
 /// Keeps the server until it is unused, or SIGTERM or SIGINT asks for its end, or it ends by itself.
 ///

@@ -1,9 +1,12 @@
 //! Whoever dies, and however: nothing is left, nothing committed is lost, and the next start works.
 
+use std::os::unix::fs::MetadataExt;
+
 use highwater::db::Executor;
 use nix::sys::signal::Signal;
+use tokio::process::Command;
 
-use super::site::{Site, send, session};
+use super::site::{Site, is_root, send, session};
 use crate::support::eventually::eventually;
 
 #[tokio::test]
@@ -57,10 +60,18 @@ async fn a_process_id_that_was_given_to_another_program_is_no_postmaster() {
     send(Signal::SIGKILL, server.postmaster_pid().unwrap());
     site.deserted().await;
     drop(server);
+    // Postgres itself looks past processes of other users, so it must be one of the server's own.
     let path = site.directory().join("data/postmaster.pid");
+    let meta = path.metadata().unwrap();
+    let mut other = Command::new("sleep");
+    other.arg("3600").kill_on_drop(true);
+    if is_root() {
+        other.uid(meta.uid()).gid(meta.gid());
+    }
+    let other = other.spawn().unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let (_, rest) = text.split_once('\n').unwrap();
-    std::fs::write(&path, format!("{}\n{rest}", std::process::id())).unwrap();
+    std::fs::write(&path, format!("{}\n{rest}", other.id().unwrap())).unwrap();
     session(&site.start().await.unwrap()).await;
 }
 
@@ -72,14 +83,9 @@ async fn a_start_during_crash_recovery_waits_for_its_end() {
     let row = victim.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await.unwrap();
     send(Signal::SIGKILL, row.get(0));
     for _ in 0..20 {
-        session_if_up(&site).await;
+        site.start().await.unwrap();
     }
     assert_eq!(site.start().await.unwrap().keeper_pid(), server.keeper_pid());
     eventually("the crash is in the log", || site.log().contains("terminated by signal 9").then_some(()))
         .await;
-}
-
-/// An attach succeeds whatever the server is going through.
-async fn session_if_up(site: &Site) {
-    site.start().await.unwrap();
 }
