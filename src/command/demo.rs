@@ -97,7 +97,10 @@ async fn tell(
         upgrade(&setup, None, shutdown).await?;
     } else {
         let late = upgrade_under_writes(&setup, shutdown).await?;
-        println!("{} late events arrived meanwhile; a drain counts those that came after the proof", grouped(late));
+        println!(
+            "{} late events arrived meanwhile; a drain counts those that came after the proof",
+            grouped(late)
+        );
     }
 
     println!("\n== 4. The numbers, read from the rollup alone (last 12 months of the data)\n");

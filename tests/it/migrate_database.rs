@@ -148,9 +148,18 @@ pub fn start(db: &TestDb, args: &[&str], folder: &Folder) -> Child {
     command(&db.url(), args, Some(folder)).spawn().unwrap()
 }
 
-/// Waits for the end of what [`start`] started.
-pub async fn ended(child: Child) -> Ended {
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap().into()).await.unwrap()
+/// Waits for the end of what [`start`] started; one that hangs is killed and fails the test.
+pub async fn ended(mut child: Child) -> Ended {
+    let exited = async {
+        while child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, exited).await.is_err() {
+        child.kill().unwrap();
+        panic!("hangs: {:?}", Ended::from(child.wait_with_output().unwrap()));
+    }
+    child.wait_with_output().unwrap().into()
 }
 
 /// Sends a signal to what [`start`] started.

@@ -2,7 +2,7 @@
 
 use highwater::db::Executor;
 
-use crate::migrate_database::{Folder, TestDb, migrate};
+use crate::migrate_database::{Folder, TestDb, migrate, migrate_at};
 
 /// What a stock refinery with four-byte versions makes.
 const STOCK: &str = "CREATE TABLE refinery_schema_history(
@@ -140,4 +140,16 @@ async fn the_history_may_be_a_table_of_another_name() {
     assert_eq!(db.texts("SELECT to_regclass('public.refinery_schema_history')").await, [""]);
     assert_eq!(migrate(&db, &elsewhere, &folder).await.code, 0);
     assert_eq!(migrate(&db, &["up", "--history-table", "a.b.c"], &folder).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_role_without_rights_on_the_database_needs_none() {
+    let db = TestDb::empty().await;
+    let role = format!("owner_of_{}", db.name());
+    db.run(&format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA highwater AUTHORIZATION {role}; GRANT CREATE ON SCHEMA public TO {role}"))
+        .await;
+    let url = db.url().replacen("//postgres@", &format!("//{role}@"), 1);
+    let up = migrate_at(&url, &["up"], Some(&Folder::with(FILES))).await;
+    assert_eq!(up.code, 0, "{up:?}");
+    assert_eq!(db.versions().await, ["1", "2"]);
 }
