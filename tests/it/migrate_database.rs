@@ -1,49 +1,30 @@
-//! A database of its own for each test of the migration wing, on the server that `HIGHWATER_TEST_URL` names.
+//! What tests of migrations share: folders of files, and the program run on them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use highwater::db::connect::connect;
-use highwater::db::target::Target;
-use highwater::db::{Executor, Session};
-use highwater::ground::config;
+use highwater::db::Executor;
+
+use crate::support;
 
 /// Longest wait for a row or a line that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct TestDb {
-    server: String,
-    name: String,
+/// A test's database, with the questions that tests of migrations ask it.
+pub struct TestDb(support::TestDb);
+
+impl std::ops::Deref for TestDb {
+    type Target = support::TestDb;
+
+    fn deref(&self) -> &support::TestDb {
+        &self.0
+    }
 }
 
 impl TestDb {
     pub async fn empty() -> TestDb {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = config::env("HIGHWATER_TEST_URL").expect("HIGHWATER_TEST_URL names the test server");
-        let name = format!("migrate_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let admin = connect(&Target::from_url(&server, "HIGHWATER_TEST_URL").unwrap(), "test").await.unwrap();
-        admin.batch(&format!("CREATE DATABASE {name}")).await.unwrap();
-        TestDb { server, name }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub fn url(&self) -> String {
-        let (before, options) = self.server.split_once('?').unwrap_or((&self.server, ""));
-        let authority = before.rsplit_once('/').unwrap().0;
-        format!("{authority}/{}?{options}", self.name)
-    }
-
-    pub fn target(&self) -> Target {
-        Target::from_url(&self.url(), "test").unwrap()
-    }
-
-    pub async fn session(&self) -> Session {
-        connect(&self.target(), "test").await.unwrap()
+        TestDb(support::TestDb::empty().await)
     }
 
     /// Runs statements on a connection of their own.

@@ -66,7 +66,8 @@ async fn six_runs_at_once_on_an_empty_database_all_succeed() {
         applied +=
             run.out.lines().filter(|line| line.contains("__") && line.contains(" applied in ")).count();
     }
-    assert_eq!(applied, 4, "each version by one run only");
+    let own = db.texts("SELECT count(*) FROM highwater.refinery_schema_history").await;
+    assert_eq!(applied, 3 + own[0].parse::<usize>().unwrap(), "each version by one run only");
     assert_eq!(db.versions().await, ["1", "2", "3"]);
     assert_eq!(db.texts("SELECT count(*) FROM event").await, ["1"]);
     let again: Vec<_> = (0..3).map(|_| start(&db, &["up"], &folder)).collect();
