@@ -5,6 +5,7 @@ mod hide;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::command;
+use crate::command::say::tell;
 use crate::db::target::Target;
 use crate::db::{DbError, embedded};
 use crate::demo::DemoError;
@@ -93,21 +94,21 @@ pub fn main() -> Exit {
         && Target::has_password(url)
     {
         let error = hide::restart_without(url);
-        eprintln!("error: cannot take the password off the command line: {error}; use DATABASE_URL instead");
+        tell!("error: cannot take the password off the command line: {error}; use DATABASE_URL instead");
         return Exit::Unexpected;
     }
     logging::init(cli.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
+            tell!("error: cannot start the runtime: {error}");
             return Exit::Unexpected;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell!("error: {error:#}");
             exit_of(&error)
         }
     }

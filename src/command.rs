@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod postgres;
 mod progress;
 pub mod rollup;
+pub(crate) mod say;
 pub mod status;
 mod table;
 mod teller;

@@ -10,6 +10,7 @@ use super::meter::grouped;
 use super::progress::Progress;
 use super::{table, when};
 use crate::cli::{Format, Global};
+use crate::command::say::say;
 use crate::db::connect;
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
@@ -140,7 +141,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
 
 fn print_estimates(format: Format, estimates: &[Estimate]) -> anyhow::Result<()> {
     if format == Format::Json {
-        println!("{}", serde_json::to_string(&json!({"schema_version": 1, "estimates": estimates}))?);
+        say!("{}", serde_json::to_string(&json!({"schema_version": 1, "estimates": estimates}))?);
         return Ok(());
     }
     let mut table = table::plain(["ROLLUP", "MONTHS LEFT", "COMPLETE", "SOURCE ROWS", "TIME", "DISK", "WAL"]);
@@ -161,7 +162,7 @@ fn print_estimates(format: Format, estimates: &[Estimate]) -> anyhow::Result<()>
         ]);
     }
     table::print(&table);
-    println!("Nothing was changed. Times are for one connection.");
+    say!("Nothing was changed. Times are for one connection.");
     Ok(())
 }
 
@@ -181,25 +182,27 @@ fn print_report(format: Format, report: &Report) {
             "rows_written": report.rows, "slices_left": report.left, "slices_left_in_all": report.left_in_all,
             "duration_ms": report.took.as_millis() as u64,
         });
-        println!("{document}");
+        say!("{document}");
         return;
     }
     let took = humantime::format_duration(Duration::from_millis(report.took.as_millis() as u64));
-    println!(
+    say!(
         "{}: {} months filled, {} rows written in {took}",
         report.rollup,
         report.filled,
         grouped(report.rows)
     );
     match report.end {
-        End::Complete if report.left_in_all > 0 => println!(
+        End::Complete if report.left_in_all > 0 => say!(
             "{0}: coverage is partial, {1} other months are pending; \"highwater backfill {0}\" fills them",
-            report.rollup, report.left_in_all
+            report.rollup,
+            report.left_in_all
         ),
-        End::Complete => println!("{}: every month is complete", report.rollup),
-        End::Paused | End::Interrupted => println!(
+        End::Complete => say!("{}: every month is complete", report.rollup),
+        End::Paused | End::Interrupted => say!(
             "{0}: {end} with {1} months left; \"highwater backfill {0}\" goes on from here",
-            report.rollup, report.left
+            report.rollup,
+            report.left
         ),
     }
 }

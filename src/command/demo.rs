@@ -8,6 +8,7 @@ use super::meter::grouped;
 use super::teller::Teller;
 use super::{status as status_command, table};
 use crate::cli::{Format, Global};
+use crate::command::say::say;
 use crate::db::target::Target;
 use crate::db::{Session, connect};
 use crate::demo::{application, database, events, numbers};
@@ -51,7 +52,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
     // The files are in the repository too; a folder that cannot be removed is no reason to fail.
     let _ = std::fs::remove_dir_all(&folder);
     told?;
-    println!("\nThe database stays until the next demonstration. Try next:");
+    say!("\nThe database stays until the next demonstration. Try next:");
     let url =
         if server.embedded().is_some() { "" } else { "  (with --database-url, database highwater_demo)" };
     for command in [
@@ -59,10 +60,10 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         "highwater rollup add --help                    # a rollup of your own table",
         "highwater migrate plan --dir YOUR_MIGRATIONS   # an upgrade of your own",
     ] {
-        println!("  {command}");
+        say!("  {command}");
     }
     if !url.is_empty() {
-        println!("{url}");
+        say!("{url}");
     }
     Ok(Exit::Done)
 }
@@ -73,7 +74,7 @@ async fn tell(
     migrations: &std::path::Path,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    println!("== 1. An application with a history, and a daily table that a nightly job fills");
+    say!("== 1. An application with a history, and a daily table that a nightly job fills");
     let setup = Setup { dir: Some(migrations.to_owned()), ..Setup::new(target) };
     upgrade(&setup, Some(BEFORE), shutdown).await?;
     let mut session = connect::connect(target, "demo").await?;
@@ -84,11 +85,11 @@ async fn tell(
     events::refresh_daily(&session).await?;
     print_census(&session).await?;
 
-    println!("\n== 2. The upgrade: this migration wants to drop the daily table\n");
+    say!("\n== 2. The upgrade: this migration wants to drop the daily table\n");
     for line in application::CONTRACT.lines() {
-        println!("    {line}");
+        say!("    {line}");
     }
-    println!(
+    say!(
         "\n== 3. highwater migrate up{}\n",
         if args.csv.is_some() { "" } else { ", while late events keep arriving" }
     );
@@ -97,25 +98,25 @@ async fn tell(
         upgrade(&setup, None, shutdown).await?;
     } else {
         let late = upgrade_under_writes(&setup, shutdown).await?;
-        println!(
+        say!(
             "{} late events arrived meanwhile; a drain counts those that came after the proof",
             grouped(late)
         );
     }
 
-    println!("\n== 4. The numbers, read from the rollup alone (last 12 months of the data)\n");
+    say!("\n== 4. The numbers, read from the rollup alone (last 12 months of the data)\n");
     let name = RollupName::parse(application::ROLLUP).map_err(anyhow::Error::msg)?;
     drain::run(&mut session, &name, shutdown).await.context("drain")?;
     print_repositories(&session).await?;
     let totals = numbers::totals(&session).await?;
-    println!(
+    say!(
         "\n{} events in the source, {} counted by {} rollup rows; the daily table is {}\n",
         grouped(totals.events),
         grouped(totals.counted),
         grouped(totals.rows),
         if totals.is_daily_gone { "gone" } else { "still there" },
     );
-    println!("== 5. highwater status\n");
+    say!("== 5. highwater status\n");
     let mut status = status::read(&mut session).await?;
     status.rollups.retain(|rollup| rollup.name == name.as_str());
     status_command::print(&status);
@@ -144,7 +145,7 @@ async fn upgrade_under_writes(setup: &Setup<'_>, shutdown: &Shutdown) -> anyhow:
 
 async fn print_census(session: &Session) -> anyhow::Result<()> {
     let census = numbers::census(session).await?;
-    println!(
+    say!(
         "{} events of {} repositories in {} months, {} to {}; {} recorded more than a day late, {} without a directory",
         grouped(census.events),
         census.repositories,

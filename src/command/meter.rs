@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::command::say::tell;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Off a terminal, a line at least this often.
@@ -33,7 +34,7 @@ impl Meter {
         let now = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| bar(label, rows));
         if bar.is_none() {
-            eprintln!("{label}: {slices} months, about {} rows", grouped(rows as i64));
+            tell!("{label}: {slices} months, about {} rows", grouped(rows as i64));
         }
         Meter { label: label.to_owned(), bar, began: now, last_line: now }
     }
@@ -48,7 +49,7 @@ impl Meter {
             let per_second = stand.rows_done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
             let left = stand.rows.saturating_sub(stand.rows_done) as f64;
             let eta = humantime::format_duration(Duration::from_secs((left / per_second.max(1.0)) as u64));
-            eprintln!(
+            tell!(
                 "{}: {}/{} months, {}, {} rows, {} rows/s, eta {eta}",
                 self.label,
                 stand.slices_done,
@@ -64,7 +65,7 @@ impl Meter {
     pub fn say(&self, sentence: &str) {
         match &self.bar {
             Some(bar) => bar.println(sentence),
-            None => eprintln!("{sentence}"),
+            None => tell!("{sentence}"),
         }
     }
 }

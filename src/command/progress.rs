@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::meter::{Meter, Stand};
 use crate::cli::Format;
+use crate::command::say::tell;
 use crate::rollup::watch::{Listener, News, Work};
 
 /// Shows news as the format and the terminal allow.
@@ -41,7 +42,7 @@ impl Listener for Progress {
 fn tell(running: &mut Option<Running>, news: &News) {
     let say = |running: &Option<Running>, sentence: String| match running {
         Some(running) => running.meter.say(&sentence),
-        None => eprintln!("{sentence}"),
+        None => tell!("{sentence}"),
     };
     match news {
         News::Counting { .. } => {}

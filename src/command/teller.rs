@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::meter::{Meter, Stand, grouped};
 use crate::cli::Format;
+use crate::command::say::tell;
 use crate::migrate::event::{Event, Observer, Progress};
 use crate::migrate::scope::Scope;
 
@@ -73,11 +74,11 @@ fn tell(event: &Event) -> std::io::Result<()> {
     let mut out = stdout();
     match event {
         Event::Waiting { holder } => {
-            eprintln!("waiting for another run: {holder}");
+            tell!("waiting for another run: {holder}");
             Ok(())
         }
         Event::HookNote { version, note, .. } => {
-            eprintln!("V{version} {note}");
+            tell!("V{version} {note}");
             Ok(())
         }
         Event::Locked { .. } | Event::HookProgress { .. } => Ok(()),
@@ -91,7 +92,7 @@ fn tell(event: &Event) -> std::io::Result<()> {
             writeln!(out, "V{version} {hook}: done and verified in {duration_ms} ms")
         }
         Event::Retry { version, attempt, of, reason, .. } => {
-            eprintln!("V{version}: attempt {attempt} of {of} failed, trying again: {reason}");
+            tell!("V{version}: attempt {attempt} of {of} failed, trying again: {reason}");
             Ok(())
         }
         Event::InvalidIndexDropped { version, index } => {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use super::directive::Requirement;
@@ -143,17 +144,24 @@ impl Hook for Required {
                 return Err(HookError::Failed(fault.into()));
             }
             // The proof took a while: without this the guard would find the rollup as old as that.
-            drain_all(context, name).await?;
+            let watermark = drain_all(context, name).await?;
+            let watermark =
+                watermark.map_or_else(String::new, |at| format!(", watermark {}", at.format("%F %T UTC")));
+            context.note(format!(
+                "{name}: {} rows of {} months equal their source{watermark}",
+                report.rows, report.slices
+            ));
         }
         Ok(())
     }
 }
 
-async fn drain_all(context: &HookContext<'_>, name: &RollupName) -> Result<(), HookError> {
+/// Makes the rollup current and returns its watermark.
+async fn drain_all(context: &HookContext<'_>, name: &RollupName) -> Result<Option<DateTime<Utc>>, HookError> {
     context.still_ours().await?;
     let mut session = connect::connect(context.target, SUBCOMMAND).await?;
     let report = drain::run(&mut session, name, context.shutdown).await.map_err(fault)?;
-    if report.is_whole { Ok(()) } else { Err(HookError::Interrupted) }
+    if report.is_whole { Ok(report.watermark_at) } else { Err(HookError::Interrupted) }
 }
 
 /// A sum of what is known.

@@ -1,5 +1,6 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
+mod command_line;
 mod embedded;
 mod isolation;
 mod migrate_database;
@@ -10,4 +11,5 @@ mod migrate_index;
 mod migrate_lock;
 mod migrate_pooler;
 mod migrate_statement;
+mod readme;
 mod support;
