@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::meter::grouped;
 use super::teller::Teller;
 use super::{status as status_command, table};
 use crate::cli::{Format, Global};
@@ -12,6 +11,7 @@ use crate::command::say::say;
 use crate::db::target::Target;
 use crate::db::{Session, connect};
 use crate::demo::{application, database, events, numbers};
+use crate::ground::digits::grouped;
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::{self, Shutdown};
 use crate::migrate::setup::Setup;

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use crate::command::say::tell;
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::ground::digits::grouped;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Off a terminal, a line at least this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -43,7 +44,8 @@ impl Meter {
     pub fn show(&mut self, stand: Stand<'_>) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}/{} {}", stand.slices_done, stand.slices, stand.note));
-            bar.set_position(stand.rows_done);
+            // Sizes are estimates: what is done is all there is, whatever was expected.
+            bar.set_position(if stand.slices_done == stand.slices { stand.rows } else { stand.rows_done });
         } else if self.last_line.elapsed() >= LINE_EVERY || stand.slices_done == stand.slices {
             self.last_line = Instant::now();
             let per_second = stand.rows_done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
@@ -80,40 +82,16 @@ impl Drop for Meter {
 
 fn bar(label: &str, rows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{prefix} [{bar:24}] {msg} · {human_pos} of {human_len} rows · {per_sec} · eta {eta}",
+        "{prefix} [{bar:24}] {msg} · {human_pos} of {human_len} rows · {rate} rows/s · eta {eta}",
     )
     .expect("the template is a constant that the tests show")
+    .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // Writing into a string cannot fail.
+        let _ = out.write_str(&grouped(state.per_sec() as i64));
+    })
     .progress_chars("#>-");
     let bar = ProgressBar::new(rows).with_style(style);
     bar.set_prefix(label.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// A count with its thousands set apart: 1,234,567.
-pub fn grouped(count: i64) -> String {
-    let digits = count.unsigned_abs().to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
-    if count < 0 {
-        text.push('-');
-    }
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(-1_234_567), "-1,234,567");
-    }
 }

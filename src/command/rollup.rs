@@ -7,12 +7,12 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::meter::grouped;
 use super::progress::Progress;
 use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::{say, tell};
 use crate::db::connect;
+use crate::ground::digits::grouped;
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::definition::Definition;

@@ -1,10 +1,10 @@
 //! `highwater status`: one screen, and an exit code for a monitor.
 
-use super::meter::grouped;
 use super::table;
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
+use crate::ground::digits::grouped;
 use crate::ground::exit::Exit;
 use crate::rollup::status::{self, Health, RollupStatus, Status};
 

@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::meter::{Meter, Stand, grouped};
+use super::meter::{Meter, Stand};
 use crate::cli::Format;
 use crate::command::say::tell;
+use crate::ground::digits::grouped;
 use crate::migrate::event::{Event, Observer, Progress};
 use crate::migrate::scope::Scope;
 
@@ -50,16 +51,18 @@ impl Observer for Teller {
     }
 }
 
-/// Moves the meter of a hook's work; another first word in its note is another piece of work.
+/// Moves the meter of a hook's work. Its note begins with what is done to which rollup, two words that name the piece of
+/// work, and goes on with where it is.
 fn show(shown: &mut Option<(String, Meter)>, version: i64, progress: &Progress) {
     let note = progress.note.as_deref().unwrap_or_default();
-    let (work, place) = note.split_once(' ').unwrap_or((note, ""));
+    let work_end = note.match_indices(' ').nth(1).map_or(note.len(), |(end, _)| end);
+    let (work, place) = note.split_at(work_end);
     let stand = Stand {
         slices_done: progress.slices_done,
         slices: progress.slices_total.unwrap_or_default(),
         rows_done: progress.rows_done.unwrap_or_default(),
         rows: progress.rows_total.unwrap_or_default(),
-        note: place.rsplit(' ').next().unwrap_or_default(),
+        note: place.trim(),
     };
     match shown {
         Some((shown_work, meter)) if shown_work == work => meter.show(stand),

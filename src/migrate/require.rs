@@ -15,6 +15,7 @@ use super::event::{Progress, millis};
 use super::hook::{Estimate, Hook, HookContext, HookError};
 use crate::db::target::Target;
 use crate::db::{Tx, connect};
+use crate::ground::digits::grouped;
 use crate::rollup::backfill::{self, End};
 use crate::rollup::definition::Definition;
 use crate::rollup::ledger::Range;
@@ -149,7 +150,8 @@ impl Hook for Required {
                 watermark.map_or_else(String::new, |at| format!(", watermark {}", at.format("%F %T UTC")));
             context.note(format!(
                 "{name}: {} rows of {} months equal their source{watermark}",
-                report.rows, report.slices
+                grouped(report.rows),
+                report.slices
             ));
         }
         Ok(())
