@@ -12,6 +12,7 @@ pub mod error;
 pub mod estimate;
 pub mod install;
 pub mod ledger;
+mod live;
 mod lock;
 pub mod name;
 pub mod quote;

@@ -2,6 +2,7 @@
 
 use super::definition::Definition;
 use super::error::RollupError;
+use super::live;
 use super::name::RollupName;
 use super::quote::{TableName, identifier};
 use super::render;
@@ -41,6 +42,7 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     tx.batch(&render::tables(&shape)).await?;
     tx.batch(&render::functions(&shape)).await?;
     prove_comparable(tx, &shape).await?;
+    live::install(tx, &shape).await?;
     let capture = render::capture_function(&shape.source.table);
     let grain = definition.grain.interval();
     tx.query(
@@ -104,7 +106,8 @@ pub async fn install_now(session: &mut Session, definition: &Definition) -> Resu
 async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), RollupError> {
     set_search_path(tx, &path_of(definition)).await?;
     let source = source::Source::find(tx, definition).await?;
-    install_capture(tx, &source.table, &source.relations).await
+    install_capture(tx, &source.table, &source.relations).await?;
+    live::install(tx, &Shape::installed(tx, definition).await?).await
 }
 
 /// How long an installation waits for writers in one try, how often it tries, and the pause that lets writers pass.

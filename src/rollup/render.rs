@@ -9,6 +9,7 @@ use super::quote::{TableName, identifier, literal};
 use super::shape::{SCHEMA, Shape};
 use super::source::TimeKind;
 
+pub mod live;
 mod part;
 mod template;
 
@@ -297,7 +298,8 @@ pub(super) fn drop(shape: &Shape) -> String {
         .iter()
         .map(|function| format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))))
         .collect();
-    Template::new("DROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
+    Template::new("{{drop_live}}\nDROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
+        .set("drop_live", live::drop(shape))
         .set("functions", functions.join(", "))
         .names(shape)
         .render()

@@ -11,5 +11,6 @@ mod migrate_index;
 mod migrate_lock;
 mod migrate_pooler;
 mod migrate_statement;
+mod read;
 mod readme;
 mod support;

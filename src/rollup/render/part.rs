@@ -72,12 +72,12 @@ impl Calendar<'_> {
 }
 
 /// The bucket of a row of `s`.
-fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String {
+pub(super) fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String {
     format!("date_bin({}, {}, {ORIGIN})", definition.grain.interval(), calendar.instant)
 }
 
 /// `source` as the query sees it: the table's columns, and `bucket` as given.
-fn source_relation(source: &Source, bucket: &str, condition: &str) -> String {
+pub(super) fn source_relation(source: &Source, bucket: &str, condition: &str) -> String {
     let columns: Vec<String> = source
         .columns
         .iter()
@@ -255,7 +255,7 @@ pub(super) fn tenant(shape: &Shape) -> Claim {
     }
 }
 
-fn same_tenant(tenant: &Column, left: &str, right: &str) -> String {
+pub(super) fn same_tenant(tenant: &Column, left: &str, right: &str) -> String {
     if tenant.not_null {
         format!("{left} = {right}")
     } else {
@@ -337,7 +337,7 @@ pub(super) fn verify(shape: &Shape) -> String {
         .render()
 }
 
-fn listed(shape: &Shape, alias: &str) -> String {
+pub(super) fn listed(shape: &Shape, alias: &str) -> String {
     let names: Vec<String> =
         shape.columns.iter().map(|column| format!("{alias}.{}", identifier(&column.name))).collect();
     names.join(", ")

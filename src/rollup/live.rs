@@ -1,0 +1,21 @@
+//! The live view, `NAME_live`: made with its rollup, renewed with it, and taken away with it.
+
+use super::error::RollupError;
+use super::render::live;
+use super::shape::Shape;
+use crate::db::{Executor, Tx};
+
+/// Makes the view, or makes it anew. The transaction has the definition's search path.
+///
+/// # Errors
+///
+/// What the server says, such as a missing right to create temporary tables.
+pub(super) async fn install(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
+    tx.batch(&live::used_columns_probe(shape)).await?;
+    let probe = format!("pg_temp.{}", live::USED_COLUMNS_VIEW);
+    let rows = tx.query(include_str!("../../sql/rollup/used_columns.sql"), &[&probe]).await?;
+    let used: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
+    tx.batch(live::USED_COLUMNS_END).await?;
+    tx.batch(&live::view(shape, &used)).await?;
+    Ok(())
+}

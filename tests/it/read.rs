@@ -1,0 +1,4 @@
+//! Reading rollups.
+
+mod field;
+mod live;
