@@ -6,6 +6,7 @@ mod meter;
 pub mod migrate;
 pub mod postgres;
 mod progress;
+mod read;
 pub mod rollup;
 pub(crate) mod say;
 pub mod status;

@@ -4,6 +4,7 @@
 //! [`backfill`] call the rendered functions, each call one unit of work in one transaction; [`verify`] compares.
 
 pub mod backfill;
+pub mod combine;
 pub mod definition;
 pub mod draft;
 pub mod drain;
@@ -16,6 +17,7 @@ mod live;
 mod lock;
 pub mod name;
 pub mod quote;
+pub mod read;
 pub mod render;
 pub mod shape;
 pub mod source;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::combine::Combine;
 use super::error::RollupError;
 use super::name::RollupName;
 
@@ -52,6 +53,8 @@ pub struct Definition {
     pub key: Vec<String>,
     /// Measures that two runs over the same rows may compute differently, with the relative difference allowed.
     pub tolerance: BTreeMap<String, f64>,
+    /// How measures of several buckets make one; the others are added up.
+    pub combine: BTreeMap<String, Combine>,
     /// Extra indexes of the target, each a list of columns.
     pub index: Vec<Vec<String>>,
     pub search_path: Vec<String>,
@@ -74,6 +77,8 @@ struct File {
     key: Vec<String>,
     #[serde(default)]
     tolerance: BTreeMap<String, f64>,
+    #[serde(default)]
+    combine: BTreeMap<String, Combine>,
     #[serde(default)]
     index: Vec<Vec<String>>,
     search_path: Option<Vec<String>>,
@@ -123,6 +128,7 @@ impl Definition {
             grain: file.grain,
             key: file.key,
             tolerance: file.tolerance,
+            combine: file.combine,
             index: file.index,
             search_path: file.search_path.unwrap_or_else(|| DEFAULT_SEARCH_PATH.map(str::to_owned).to_vec()),
             query,

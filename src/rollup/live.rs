@@ -1,11 +1,11 @@
-//! The live view, `NAME_live`: made with its rollup, renewed with it, and taken away with it.
+//! What is read beside the table, `NAME_live` and `NAME_read`: made with its rollup, renewed with it, and taken away with it.
 
 use super::error::RollupError;
-use super::render::live;
+use super::render::{live, read};
 use super::shape::Shape;
 use crate::db::{Executor, Tx};
 
-/// Makes the view, or makes it anew. The transaction has the definition's search path.
+/// Makes views and function, or makes them anew. The transaction has the definition's search path.
 ///
 /// # Errors
 ///
@@ -17,5 +17,6 @@ pub(super) async fn install(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupErro
     let used: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
     tx.batch(live::USED_COLUMNS_END).await?;
     tx.batch(&live::view(shape, &used)).await?;
+    tx.batch(&read::function(shape)).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::source::TimeKind;
 
 pub mod live;
 mod part;
+pub mod read;
 mod template;
 
 pub(super) use part::{capture_function, whole_query};

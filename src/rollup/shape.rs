@@ -109,6 +109,11 @@ impl Shape {
                 )));
             }
         }
+        if let Some(declared) =
+            definition.combine.keys().find(|name| !self.measures().any(|column| column.name == **name))
+        {
+            return Err(misfit(format!("combine names \"{declared}\", which is no measure of the query")));
+        }
         for wanted in definition.index.iter().flatten() {
             if !names.contains(&wanted.as_str()) {
                 return Err(misfit(format!("index names \"{wanted}\", which the query does not return")));

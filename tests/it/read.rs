@@ -1,4 +1,6 @@
 //! Reading rollups.
 
+mod command;
 mod field;
 mod live;
+mod zones;

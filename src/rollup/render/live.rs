@@ -1,6 +1,7 @@
 //! The live view of one rollup: the table where it is right, the query over the source where it may not be.
 
 use super::part::{self, CALENDAR_END, CALENDAR_START, Calendar};
+use super::read;
 use super::template::Template;
 use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
@@ -52,9 +53,14 @@ pub(in crate::rollup) fn used_columns_probe(shape: &Shape) -> String {
 /// Name of the probe's view.
 pub(in crate::rollup) const USED_COLUMNS_VIEW: &str = "highwater_used_columns";
 
-/// Removes both views; one that somebody has dropped before is no error.
+/// Removes both views and the function over them; what somebody has dropped before is no error.
 pub(super) fn drop(shape: &Shape) -> String {
-    format!("DROP VIEW IF EXISTS {}, {};", name(shape).quoted(), open(shape).quoted())
+    format!(
+        "DROP FUNCTION IF EXISTS {}; DROP VIEW IF EXISTS {}, {};",
+        read::name(shape).quoted(),
+        name(shape).quoted(),
+        open(shape).quoted()
+    )
 }
 
 /// Takes the probe away again.
@@ -120,7 +126,7 @@ fn mark_key(tenant: Option<(&Column, &str)>, alias: &str) -> String {
 /// What the source says about the bucket `c`, read through the index.
 fn bucket_rows(shape: &Shape) -> String {
     let calendar = Calendar::of(&shape.source);
-    let end = format!("(c.bucket + {})", shape.definition.grain.interval());
+    let end = format!("(c.bucket + {})", read::width(shape));
     let in_bucket = format!("{} AND {}", calendar.at_or_after("c.bucket"), calendar.before(&end));
     let condition = match &shape.source.tenant {
         Some(tenant) => format!(

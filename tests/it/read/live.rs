@@ -9,7 +9,7 @@ use super::field::{self, LIVE, TRUTH, assert_same};
 use crate::support::program::highwater;
 
 /// How many histories, and steps in each.
-const HISTORIES: usize = 60;
+const HISTORIES: usize = 20;
 const STEPS: usize = 25;
 
 /// One thing that happens to source or rollup.
