@@ -2,6 +2,7 @@
 
 pub mod backfill;
 pub mod demo;
+mod mark;
 mod meter;
 pub mod migrate;
 pub mod postgres;

@@ -15,6 +15,7 @@ pub mod install;
 pub mod ledger;
 mod live;
 mod lock;
+pub mod mark;
 pub mod name;
 pub mod quote;
 pub mod read;

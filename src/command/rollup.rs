@@ -45,6 +45,7 @@ enum Command {
         names: Vec<RollupName>,
     },
     Read(super::read::Args),
+    Mark(super::mark::Args),
     Verify(Verify),
     /// Remove a rollup, its table included; the source stays, without any trigger of ours
     Drop {
@@ -128,6 +129,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::List => list(global).await,
         Command::Show { name } => show(global, &name).await,
         Command::Drain { names } => drain_all(global, &names, shutdown).await,
+        Command::Mark(args) => super::mark::run(global, args).await,
         Command::Read(args) => super::read::run(global, args).await,
         Command::Verify(args) => prove(global, args, shutdown).await,
         Command::Drop { name, yes } => remove(global, &name, yes).await,

@@ -3,4 +3,5 @@
 mod command;
 mod field;
 mod live;
+mod mark;
 mod zones;

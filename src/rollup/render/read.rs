@@ -102,6 +102,15 @@ fn summed(type_name: &str) -> &str {
     }
 }
 
+/// Marks the buckets that `[$1, $2)` touches.
+pub(in crate::rollup) fn mark_range(shape: &Shape) -> String {
+    Template::new(include_str!("../../../sql/template/mark_range.sql"))
+        .set("width", width(shape).to_owned())
+        .set("origin", part::ORIGIN.to_owned())
+        .names(shape)
+        .render()
+}
+
 /// The grain in hours: a day's length must not hang on the zone of whoever reads.
 pub(super) fn width(shape: &Shape) -> &'static str {
     match shape.definition.grain {
