@@ -300,7 +300,7 @@ pub(super) fn drop(shape: &Shape) -> String {
         .map(|function| format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))))
         .collect();
     Template::new("{{drop_live}}\nDROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
-        .set("drop_live", live::drop(shape))
+        .set("drop_live", live::drop(&shape.definition.name))
         .set("functions", functions.join(", "))
         .names(shape)
         .render()

@@ -3,6 +3,7 @@
 use super::part::{self, CALENDAR_END, CALENDAR_START, Calendar};
 use super::read;
 use super::template::Template;
+use crate::rollup::RollupName;
 use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
 use crate::rollup::source::{Column, Source};
@@ -54,13 +55,9 @@ pub(in crate::rollup) fn used_columns_probe(shape: &Shape) -> String {
 pub(in crate::rollup) const USED_COLUMNS_VIEW: &str = "highwater_used_columns";
 
 /// Removes both views and the function over them; what somebody has dropped before is no error.
-pub(super) fn drop(shape: &Shape) -> String {
-    format!(
-        "DROP FUNCTION IF EXISTS {}; DROP VIEW IF EXISTS {}, {};",
-        read::name(shape).quoted(),
-        name(shape).quoted(),
-        open(shape).quoted()
-    )
+pub(super) fn drop(name: &RollupName) -> String {
+    let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
+    format!("DROP FUNCTION IF EXISTS {}; DROP VIEW IF EXISTS {}, {};", own("read"), own("live"), own("open"))
 }
 
 /// Takes the probe away again.

@@ -59,7 +59,7 @@ pub fn is_clean(shape: &Shape) -> String {
 }
 
 /// `highwater.NAME_read`.
-pub(super) fn name(shape: &Shape) -> TableName {
+fn name(shape: &Shape) -> TableName {
     TableName { schema: SCHEMA.to_owned(), table: format!("{}_read", shape.definition.name) }
 }
 
