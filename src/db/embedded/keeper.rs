@@ -118,14 +118,15 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
         }
     });
 
-    // Held until the process ends, in this order: whoever sees the keeper's lock free may start another keeper.
-    let _keeper = hold(&location.keeper(), "another keeper to end", LOOK_LIMIT).await?;
+    // In this order: whoever sees the keeper's lock free may start another keeper.
+    hold_for_life(&location.keeper(), "another keeper to end", LOOK_LIMIT).await?;
     write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
-    let cluster = hold(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
+    let cluster =
+        hold_for_life(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
 
     let start = async {
-        initdb::prepare(plan, location, &cluster).await?;
-        Postmaster::start(plan, location, &cluster).await
+        initdb::prepare(plan, location, cluster).await?;
+        Postmaster::start(plan, location, cluster).await
     };
     let mut postmaster = tokio::select! {
         started = start => started?,
@@ -163,8 +164,10 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn hold(path: &Path, what: &'static str, limit: Duration) -> Result<File, Failure> {
-    lock::hold(path, Mode::Exclusive, what, limit).await.map_err(|error| Failure::Prepare(error.to_string()))
+/// Takes a lock that only the kernel releases, when the process is gone: whoever waits for it waits for that.
+async fn hold_for_life(path: &Path, what: &'static str, limit: Duration) -> Result<&'static File, Failure> {
+    let held = lock::hold(path, Mode::Exclusive, what, limit).await;
+    held.map(|file| &*Box::leak(Box::new(file))).map_err(|error| Failure::Prepare(error.to_string()))
 }
 
 fn write_record(plan: &Plan, location: &Location) -> std::io::Result<()> {
