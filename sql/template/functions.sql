@@ -97,6 +97,8 @@ DECLARE
   v_before timestamptz := clock_timestamp();
   v_oldest timestamptz;
 BEGIN
+  -- An older snapshot would not show the marks that were committed before the clock was read.
+  PERFORM highwater.assert_read_committed();
   SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w))
     INTO v_oldest;
   UPDATE highwater.rollup AS r
@@ -107,7 +109,7 @@ END
 {{quote}};
 
 -- Rewrites one range of a complete slice, both ends on the grain and inside it, by difference: rows that are right
--- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement.
+-- are not touched. The caller holds the slice's row, has claimed the marks in an earlier statement, and counts the rows.
 CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
@@ -118,8 +120,6 @@ BEGIN
   EXECUTE {{tag}}
 {{range_difference}}
   {{tag}} INTO rows_added, rows_changed, rows_removed USING p_from, p_to;
-  UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
-   WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
 END
 {{quote}};
 
@@ -132,6 +132,7 @@ DECLARE
   v_started timestamptz := clock_timestamp();
   v_slice highwater.rollup_slice;
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_rows_before bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
   IF p_wait THEN
@@ -155,6 +156,7 @@ BEGIN
   IF to_regclass(v_partition) IS NOT NULL THEN
     SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
       FROM {{rebuild}}(p_slice, v_slice.slice_start, v_slice.slice_end) AS b;
+    v_rows_before := coalesce(v_slice.rows, 0);
   ELSE
     EXECUTE 'CREATE TABLE ' || v_partition || {{tag}} AS
 {{first_fill}}
@@ -168,7 +170,7 @@ BEGIN
   UPDATE highwater.rollup_slice AS s
      SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
          duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL,
-         rows = coalesce(s.rows, 0) + rows_added - rows_removed
+         rows = v_rows_before + rows_added - rows_removed
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   outcome := 'filled';
 END
@@ -204,7 +206,6 @@ BEGIN
      WHERE s.rollup = {{name_literal}} ORDER BY due.oldest, s.slice_start LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
   END IF;
   slice_start := v_slice.slice_start;
-  v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
   IF v_slice.state IS NULL THEN
     IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split) OR EXISTS (
       SELECT FROM {{mark}} AS m WHERE NOT EXISTS (
@@ -229,6 +230,7 @@ BEGIN
     END IF;
   ELSE
     outcome := 'drained';
+    v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
     WITH claimed AS (
       DELETE FROM {{wide}} AS w WHERE w.split AND w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end
       RETURNING w.lo, w.hi
@@ -248,12 +250,17 @@ BEGIN
       -- Planned with the arrays in hand, so that their length is known.
       EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};
       GET DIAGNOSTICS marks = ROW_COUNT;
+      IF marks < buckets THEN
+        RAISE EXCEPTION 'claimed % buckets of rollup "%" and found % marks: the tenant was NOT NULL when it was installed and can be NULL now',
+            buckets, {{name_literal}}, marks
+          USING HINT = format('"highwater rollup drop %1$s", then add the definition again', {{name_literal}});
+      END IF;
       EXECUTE {{tag}}
 {{bucket_difference}}
       {{tag}} INTO rows_added, rows_changed, rows_removed USING {{claim_into}};
-      UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
-       WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
     END IF;
+    UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
   END IF;
   oldest_left := {{watermark}}();
 END
@@ -268,6 +275,7 @@ DECLARE
   v_slice highwater.rollup_slice;
   v_lo timestamptz;
   v_hi timestamptz;
+  v_changed record;
   v_rows bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
@@ -286,8 +294,12 @@ BEGIN
       v_hi := least(p_to, v_slice.slice_end);
       DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
       DELETE FROM {{wide}} AS w WHERE w.lo >= v_lo AND w.hi <= v_hi;
-      v_rows := v_rows + (SELECT b.rows_added + b.rows_changed + b.rows_removed
-                            FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b);
+      SELECT b.rows_added, b.rows_changed, b.rows_removed INTO v_changed
+        FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
+      UPDATE highwater.rollup_slice AS s
+         SET rows = s.rows + v_changed.rows_added - v_changed.rows_removed, drained_at = clock_timestamp()
+       WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
+      v_rows := v_rows + v_changed.rows_added + v_changed.rows_changed + v_changed.rows_removed;
     END IF;
   END LOOP;
   RETURN v_rows;

@@ -26,6 +26,9 @@ pub enum RollupError {
     NotInstalled,
     #[error("another backfill of \"{name}\" is running: {holder}")]
     Busy { name: RollupName, holder: String },
+    /// A signal came during the wait for another backfill.
+    #[error("stopped while waiting for another backfill of \"{name}\": {holder}")]
+    Stopped { name: RollupName, holder: String },
     #[error(
         "slice {slice} of \"{name}\" failed: {reason}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
@@ -59,6 +62,7 @@ impl RollupError {
             | RollupError::Range(_) => Exit::Usage,
             RollupError::NotInstalled => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
+            RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::SliceFailed { .. } => Exit::SqlFailed,
             RollupError::LockLost => Exit::LockLost,
             RollupError::Db(error) => error.exit(),

@@ -1,13 +1,21 @@
 //! The slices of a rollup: what is pending, how large it is thought to be, what failed.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::error::RollupError;
 use super::name::RollupName;
 use super::render;
 use super::shape::Shape;
-use crate::db::{Executor, Session};
+use crate::db::{DbError, Executor, Session};
 use crate::ground::month::Month;
+
+/// An expansion that failed in a way that may pass (deadlock, lock time-out) is tried this often.
+const TRIES: u32 = 8;
+
+/// Pause before its second try; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A half-open range of instants; `None` is unbounded on that side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +55,23 @@ pub async fn prepare(session: &Session, shape: &Shape, recount: bool) -> Result<
     if recount || !progress(session, name).await?.is_counted {
         session.query(&render::call(name, "census", ""), &[]).await?;
     }
-    session.query(&render::call(name, "expand", ""), &[]).await?;
+    expand(session, name).await
+}
+
+/// Gives slices to marked months that have none, and splits range marks at slice bounds.
+pub async fn expand(session: &Session, name: &RollupName) -> Result<(), RollupError> {
+    let statement = render::call(name, "expand", "");
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match session.query(&statement, &[]).await {
+            Err(DbError::Retry(_) | DbError::LockTimeout(_)) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            other => return Ok(other.map(drop)?),
+        }
+    }
+    session.query(&statement, &[]).await?;
     Ok(())
 }
 
