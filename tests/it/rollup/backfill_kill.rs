@@ -12,11 +12,11 @@ use crate::support::program::{highwater, spawn};
 /// Twenty-four months with enough rows that a kill falls inside a slice.
 const HISTORY: &str = "
 INSERT INTO app.event (tenant, at, key, note, amount)
-SELECT 't' || n % 7, timestamptz '2022-01-01 00:00+00' + n * interval '140 seconds', CASE WHEN n % 4 > 0 THEN 'k' || n % 4 END, 'note ' || n % 5, n
-  FROM generate_series(1, 450000) AS n;
+SELECT 't' || n % 7, timestamptz '2022-01-01 00:00+00' + n * interval '420 seconds', CASE WHEN n % 4 > 0 THEN 'k' || n % 4 END, 'note ' || n % 5, n
+  FROM generate_series(1, 150000) AS n;
 ANALYZE app.event;";
 
-/// Writes at random until told to stop; every statement commits by itself, some are rolled back.
+/// Writes at random, to rows that the late transaction does not hold, until told to stop; every statement commits by itself, some are rolled back.
 async fn write(session: Session, seed: u32, stop: &AtomicBool) -> u32 {
     let mut state = seed;
     let mut random = move |below: u32| {
@@ -26,7 +26,7 @@ async fn write(session: Session, seed: u32, stop: &AtomicBool) -> u32 {
     };
     let mut statements = 0;
     while !stop.load(Ordering::Relaxed) {
-        let (id, day) = (random(450_000), random(730));
+        let (id, day) = (random(130_000 - 100), random(730));
         let change = match random(6) {
             0 | 1 => format!(
                 "INSERT INTO app.event (tenant, at, key, amount) SELECT 't' || n, timestamptz '2022-01-01 00:00+00' + {day} * interval '1 day', 'late', n FROM generate_series(1, 9) AS n"
@@ -55,7 +55,7 @@ async fn a_backfill_killed_three_times_under_writers_loses_nothing_and_repeats_n
     let mut late = db.session().await;
     let open = late.begin().await.unwrap();
     open.batch(
-        "UPDATE app.event SET amount = -1 WHERE id % 5000 = 0; DELETE FROM app.event WHERE id % 5000 = 1;
+        "UPDATE app.event SET amount = -1 WHERE id > 130000 AND id % 200 = 0; DELETE FROM app.event WHERE id > 130000 AND id % 200 = 1;
          INSERT INTO app.event (tenant, at, key, amount) VALUES ('t1', '2022-06-06', 'open', 1), ('t1', '2031-01-01', 'open', 1)",
     )
     .await
