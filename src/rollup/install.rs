@@ -49,9 +49,9 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
             &name.as_str(),
             &definition.text,
             &definition.sha256(),
-            &shape.source.table.quoted(),
-            &shape.target.quoted(),
-            &capture.quoted(),
+            &shape.source.table.to_string(),
+            &shape.target.to_string(),
+            &capture.to_string(),
             &definition.time,
             &definition.tenant,
             &grain.trim_start_matches("interval ").trim_matches('\''),
@@ -138,7 +138,8 @@ pub(super) async fn install_capture(
     relations: &[TableName],
 ) -> Result<(), RollupError> {
     let function = render::capture_function(source);
-    let rows = tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.quoted()]).await?;
+    let rows =
+        tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
     for row in &rows {
         let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
