@@ -11,7 +11,7 @@ use super::{table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
-use crate::ground::digits::grouped;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::backfill::{self, End, Options, Order, Report};
