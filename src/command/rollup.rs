@@ -12,7 +12,7 @@ use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::{say, tell};
 use crate::db::connect;
-use crate::ground::digits::grouped;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::definition::Definition;
@@ -236,10 +236,10 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
             ),
             Format::Text => {
                 say!(
-                    "{name}: {} marks, {} buckets, {} rows written",
-                    grouped(report.marks),
-                    grouped(report.buckets),
-                    grouped(report.rows)
+                    "{name}: {}, {}, {} written",
+                    counted(report.marks, "mark"),
+                    counted(report.buckets, "bucket"),
+                    counted(report.rows, "row")
                 );
                 if report.pending > 0 {
                     say!(
