@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use crate::cli::{Format, Global};
-use crate::db::embedded::keeper::{self, Plan};
+use crate::command::say::tell;
+use crate::db::embedded::plan::Plan;
 use crate::db::embedded::status::{State, Status, status, stop};
-use crate::db::embedded::{self, DATABASE, Options};
+use crate::db::embedded::{self, DATABASE, Options, keeper};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::ground::{config, logging};
@@ -76,7 +77,7 @@ pub fn keep(plan: Plan) -> Exit {
         Ok(true) => Exit::Done,
         Ok(false) => Exit::Unexpected,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
+            tell!("error: cannot start the runtime: {error}");
             Exit::Unexpected
         }
     }

@@ -20,8 +20,11 @@ pub mod launch;
 pub mod lease;
 pub mod location;
 pub mod lock;
+pub mod plan;
 pub mod postmaster;
 pub mod probe;
+pub mod record;
+pub mod report;
 pub mod server;
 pub mod status;
 

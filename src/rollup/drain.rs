@@ -59,6 +59,8 @@ pub struct Report {
     pub rows: i64,
     /// Pending slices that are left to a backfill.
     pub pending: i64,
+    /// Where the watermark stands now.
+    pub watermark_at: Option<DateTime<Utc>>,
     /// Whether every mark that was visible at the start was dealt with; `false` after a signal.
     pub is_whole: bool,
 }
@@ -100,6 +102,7 @@ async fn drain(
         buckets: 0,
         rows: 0,
         pending: 0,
+        watermark_at: None,
         is_whole: false,
     };
     let mut wait = false;
@@ -122,7 +125,9 @@ async fn drain(
             session.query(&render::call(name, "expand", ""), &[]).await?;
         }
     }
-    report.pending = ledger::progress(session, name).await?.pending;
+    let progress = ledger::progress(session, name).await?;
+    report.pending = progress.pending;
+    report.watermark_at = progress.watermark_at;
     Ok(report)
 }
 

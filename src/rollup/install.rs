@@ -7,6 +7,7 @@ use super::quote::{TableName, identifier};
 use super::render;
 use super::shape::Shape;
 use super::source;
+use crate::db::schema::{self, Fit};
 use crate::db::{DbError, Executor, Session, Tx};
 
 /// What [`install`] did.
@@ -177,14 +178,18 @@ pub async fn load(session: &mut Session, name: &RollupName) -> Result<Shape, Rol
     Ok(shape)
 }
 
-/// Checks that highwater's own migrations have run.
+/// Checks that highwater's schema is one that this build works with.
 ///
 /// # Errors
 ///
-/// [`RollupError::NotInstalled`].
+/// [`RollupError::NotInstalled`], [`RollupError::SchemaTooOld`], [`RollupError::SchemaTooNew`].
 pub async fn require_schema(db: &impl Executor) -> Result<(), RollupError> {
-    let row = db.query_one(include_str!("../../sql/rollup/is_installed.sql"), &[]).await?;
-    if row.get("installed") { Ok(()) } else { Err(RollupError::NotInstalled) }
+    match schema::fit(db).await? {
+        Fit::Fits => Ok(()),
+        Fit::Missing => Err(RollupError::NotInstalled),
+        Fit::TooOld { found } => Err(RollupError::SchemaTooOld { found }),
+        Fit::TooNew { found } => Err(RollupError::SchemaTooNew { found }),
+    }
 }
 
 /// Lets Postgres plan the comparison once, so that a measure without equality or a key that cannot be hashed is found

@@ -331,6 +331,7 @@ pub(super) fn forecast(shape: &Shape) -> String {
         .set("range_rows", rows_between(&from, &to))
         .set("range_groups", part::range_rows(shape, &spliced(&from), &spliced(&to)))
         .set("target_text", literal(&shape.target.quoted()))
+        .set("source_literal", literal(&shape.source.table.quoted()))
         .names(shape)
         .render()
 }

@@ -1,3 +1,15 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
+mod command_line;
+mod embedded;
+mod isolation;
+mod migrate_database;
+mod migrate_files;
+mod migrate_history;
+mod migrate_hook;
+mod migrate_index;
+mod migrate_lock;
+mod migrate_pooler;
+mod migrate_statement;
+mod readme;
 mod support;

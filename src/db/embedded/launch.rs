@@ -13,13 +13,14 @@ use tracing::debug;
 use super::account::Account;
 use super::address::Address;
 use super::binaries;
-use super::keeper::{Failure, Plan, Record, Report};
 use super::lease;
 use super::location::Location;
 use super::lock::{self, Mode};
+use super::plan::Plan;
 use super::probe::{self, Answer};
+use super::record::Record;
+use super::report::{Failure, Report};
 use super::{EmbeddedError, Server};
-use crate::db::target::URL_VARIABLE;
 use crate::ground::config;
 
 /// Longest wait for a keeper's report: its own limits for leftovers, initdb and recovery, and some room.
@@ -151,7 +152,8 @@ async fn launch(
     let mut command = Command::new(&program);
     command.args(["postgres", "keep", "--plan"]).arg(plan.to_argument()).current_dir("/");
     command.stdin(turn.try_clone().map_err(no_keeper)?).stdout(Stdio::piped()).stderr(new_log(location)?);
-    command.env_remove(URL_VARIABLE);
+    // It may hold the password of another server.
+    command.env_remove("DATABASE_URL");
     for name in config::names("PG") {
         command.env_remove(name);
     }

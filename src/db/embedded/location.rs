@@ -64,7 +64,10 @@ impl Location {
             match make(root) {
                 Ok(root) => {
                     if let Some(EmbeddedError::File { path, source, .. }) = &refused {
-                        warn!(path = %root.display(), "cannot use {} ({source}): keeping the embedded server in {}, which may not outlive a reboot", path.display(), root.display());
+                        let (wanted, used) = (path.display(), root.display());
+                        warn!(
+                            "cannot use {wanted} ({source}): the embedded server is kept in {used}, which may not outlive a reboot"
+                        );
                     }
                     let location = Location::at(root);
                     let account = Account::choose(&location.data())?;

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::EmbeddedError;
 use super::address::Address;
-use super::keeper::Record;
 use super::location::Location;
 use super::lock::{self, Mode};
+use super::record::Record;
 
 /// Longest wait for the end of a server that was asked to stop: the keeper's own limits, and some room.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
