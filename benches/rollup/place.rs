@@ -59,6 +59,7 @@ impl Place {
         let began = std::time::Instant::now();
         let mut child = tokio::process::Command::new(PROGRAM)
             .env("DATABASE_URL", &self.url)
+            .args(["--format", "json"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
