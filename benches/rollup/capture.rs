@@ -1,16 +1,15 @@
 //! What capture takes from writers: throughput with its triggers on, beside the same table with them off.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use futures_util::SinkExt;
 use highwater::db::{Executor, Session};
 use serde_json::json;
 
 use crate::args::Args;
+use crate::clock::Took;
 use crate::data::History;
 use crate::place::Place;
-use crate::report::{Line, Report, median};
+use crate::report::{Line, Report};
 
 /// Pairs of short runs in a round: the loss is a few per cent, a neighbour on the machine takes more than that.
 const PAIRS: usize = 8;
@@ -48,24 +47,26 @@ pub async fn run(place: &Place, args: &Args, report: &mut Report) -> anyhow::Res
                 session.batch(&format!("ALTER TABLE {} {switch} TRIGGER USER", history.table)).await?;
                 session.batch(include_str!("sql/empty_captured.sql")).await?;
                 session.batch("CHECKPOINT").await?;
-                let began = Instant::now();
+                let measured = Took::measure(&session).await?;
                 match number {
                     0 => one_by_one(&session, way.events).await?,
                     1 => by_hundreds(&session, way.events).await?,
                     _ => by_copy(&session, &history, &copy).await?,
                 }
                 let kept = if is_captured { &mut with } else { &mut without };
-                kept.push(began.elapsed().as_secs_f64());
+                kept.push(measured.end(&session).await?);
             }
         }
-        let (with, without) = (median(with), median(without));
+        let (with, without) = (Took::median(&with), Took::median(&without));
         report.add(Line {
             what: format!("capture, {}", way.what),
             bound: "without capture".to_owned(),
-            ratio: with / without,
-            processor: None,
+            ratio: with.wall / without.wall,
+            processor: Some(with.processor / without.processor),
             target: Some(way.target),
-            medians: json!({"seconds": with, "bound_seconds": without, "throughput_loss": 1.0 - without / with}),
+            medians: json!({"seconds": with.wall, "processor_seconds": with.processor,
+                            "bound_seconds": without.wall, "bound_processor_seconds": without.processor,
+                            "throughput_loss": 1.0 - without.wall / with.wall}),
         });
     }
     Ok(())

@@ -3,9 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use highwater::db::Executor;
+use highwater::db::{Executor, Session};
 
 use crate::place::Place;
+use crate::report::median;
+
+/// Processor time of one session's backend so far, in seconds.
+async fn backend_seconds(session: &Session) -> anyhow::Result<f64> {
+    let row = session.query_one(include_str!("sql/backend.sql"), &[]).await?;
+    Ok(row.get::<_, i64>("nanoseconds") as f64 / NANOSECONDS)
+}
+
+const NANOSECONDS: f64 = 1e9;
 
 /// A backend that has closed its connection needs a moment to end; the postmaster counts its time only then.
 const EXIT_PAUSE: Duration = Duration::from_millis(200);
@@ -19,6 +28,34 @@ pub struct Took {
     pub wall: f64,
     /// Of all backends that ended within it: work that no neighbour on the machine can add to, though it can slow it.
     pub processor: f64,
+}
+
+impl Took {
+    /// The medians of both times.
+    pub fn median(of: &[Took]) -> Took {
+        Took {
+            wall: median(of.iter().map(|took| took.wall).collect()),
+            processor: median(of.iter().map(|took| took.processor).collect()),
+        }
+    }
+
+    /// Of what one session does from now until [`Measured::end`], without the client's share of the processor.
+    pub async fn measure(session: &Session) -> anyhow::Result<Measured> {
+        Ok(Measured { processor: backend_seconds(session).await?, at: Instant::now() })
+    }
+}
+
+/// A measurement of one session that has begun.
+pub struct Measured {
+    at: Instant,
+    processor: f64,
+}
+
+impl Measured {
+    pub async fn end(self, session: &Session) -> anyhow::Result<Took> {
+        let wall = self.at.elapsed().as_secs_f64();
+        Ok(Took { wall, processor: backend_seconds(session).await? - self.processor })
+    }
 }
 
 /// Reads the processor time of ended backends.

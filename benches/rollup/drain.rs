@@ -1,16 +1,15 @@
 //! Drains after the same number of late events, over a long history and over a short one.
 
-use std::time::Instant;
-
 use highwater::db::Executor;
 use highwater::ground::shutdown;
 use highwater::rollup::drain;
 use serde_json::json;
 
 use crate::args::Args;
+use crate::clock::Took;
 use crate::data::{self, Density, History, Keys, Order};
 use crate::place::Place;
-use crate::report::{Line, Report, median};
+use crate::report::{Line, Report};
 
 /// Events that are new before each drain.
 const LATE_ROWS: u64 = 5_000;
@@ -26,7 +25,7 @@ struct Case {
     history: History,
     days: u32,
     events: u64,
-    seconds: Vec<f64>,
+    times: Vec<Took>,
 }
 
 /// The long history; a short one of the same density, that is of fewer days; and a thin one of the same days.
@@ -39,7 +38,7 @@ pub async fn run(place: &Place, args: &Args, report: &mut Report) -> anyhow::Res
         ("short", SHORT_EVENTS.min(args.events), short_days),
         ("thin", SHORT_EVENTS.min(args.events), year),
     ] {
-        cases.push(Case { history: History::named(name)?, days, events, seconds: Vec::new() });
+        cases.push(Case { history: History::named(name)?, days, events, times: Vec::new() });
     }
     let mut session = place.session().await?;
     for case in &cases {
@@ -60,22 +59,25 @@ pub async fn run(place: &Place, args: &Args, report: &mut Report) -> anyhow::Res
                 .replace("{{round}}", &round.to_string());
             session.batch(&late).await?;
             session.batch("CHECKPOINT").await?;
-            let began = Instant::now();
+            let measured = Took::measure(&session).await?;
             drain::run(&mut session, &case.history.rollup, &calm).await?;
+            let took = measured.end(&session).await?;
             if round > 0 {
-                case.seconds.push(began.elapsed().as_secs_f64());
+                case.times.push(took);
             }
         }
     }
-    let medians: Vec<f64> = cases.iter().map(|case| median(case.seconds.clone())).collect();
-    for (place, what) in [(1, "200k of the same density"), (2, "200k over the same days")] {
+    let medians: Vec<Took> = cases.iter().map(|case| Took::median(&case.times)).collect();
+    let long = medians[0];
+    for (short, what) in [(medians[1], "200k of the same density"), (medians[2], "200k over the same days")] {
         report.add(Line {
             what: format!("drain of {LATE_ROWS} late events, {} events", args.events),
             bound: what.to_owned(),
-            ratio: medians[0] / medians[place],
-            processor: None,
+            ratio: long.wall / short.wall,
+            processor: Some(long.processor / short.processor),
             target: Some(TARGET),
-            medians: json!({"seconds": medians[0], "bound_seconds": medians[place]}),
+            medians: json!({"seconds": long.wall, "processor_seconds": long.processor,
+                            "bound_seconds": short.wall, "bound_processor_seconds": short.processor}),
         });
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::args::{Args, Measure};
 use crate::clock::{Clock, Took};
 use crate::data::{self, Density, History, Keys, Order};
 use crate::place::Place;
-use crate::report::{Line, Report, median};
+use crate::report::{Line, Report};
 
 /// Connections of the backfill: the targets are set for two.
 const PARALLEL: &str = "2";
@@ -125,7 +125,7 @@ async fn measure(
             peak_bytes = peak_bytes.max(run.peak_bytes);
         }
     }
-    let (planned, unsorted) = (middle(&times.bound_planned), middle(&times.bound_unsorted));
+    let (planned, unsorted) = (Took::median(&times.bound_planned), Took::median(&times.bound_unsorted));
     let (best, plan) =
         if planned.wall <= unsorted.wall { (planned, "default plan") } else { (unsorted, "enable_sort off") };
     let statement = match case.density {
@@ -136,7 +136,7 @@ async fn measure(
         ("first fill", &times.first, case.targets.map(|both| both.0)),
         ("rebuild", &times.rebuild, case.targets.map(|both| both.1)),
     ] {
-        let took = middle(times);
+        let took = Took::median(times);
         report.add(Line {
             what: format!("{what}, {}", case.name.replace('_', ", ")),
             bound: format!("{statement} ({plan})"),
@@ -179,11 +179,4 @@ async fn bound(
 /// So that no measure pays for what the one before it has left to write.
 async fn checkpoint(session: &Session) -> Result<(), DbError> {
     session.batch("CHECKPOINT").await
-}
-
-fn middle(times: &[Took]) -> Took {
-    Took {
-        wall: median(times.iter().map(|took| took.wall).collect()),
-        processor: median(times.iter().map(|took| took.processor).collect()),
-    }
 }
