@@ -156,6 +156,11 @@ impl Location {
         self.root.join("keeper")
     }
 
+    /// The socket at which a living keeper answers, see [`super::greeting`].
+    pub fn greeting(&self) -> PathBuf {
+        self.root.join("greeting")
+    }
+
     /// The lock of the cluster's processes, see [`super::lock`].
     pub fn cluster(&self) -> PathBuf {
         self.root.join("cluster")
