@@ -1,6 +1,7 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
 mod command_line;
+mod demo;
 mod embedded;
 mod isolation;
 mod migrate_database;
