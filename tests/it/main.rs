@@ -13,4 +13,5 @@ mod migrate_lock;
 mod migrate_pooler;
 mod migrate_statement;
 mod readme;
+mod rollup_census;
 mod support;
