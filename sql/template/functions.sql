@@ -109,17 +109,22 @@ END
 {{quote}};
 
 -- Rewrites one range of a complete slice, both ends on the grain and inside it, by difference: rows that are right
--- are not touched. The caller holds the slice's row, has claimed the marks in an earlier statement, and counts the rows.
+-- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement. Rows are counted
+-- anew: whoever asks for a rebuild does not trust what was there.
 CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_rows bigint;
 BEGIN
   EXECUTE {{tag}}
 {{range_difference}}
   {{tag}} INTO rows_added, rows_changed, rows_removed USING p_from, p_to;
+  EXECUTE 'SELECT count(*) FROM ' || v_partition INTO v_rows;
+  UPDATE highwater.rollup_slice AS s SET rows = v_rows, drained_at = clock_timestamp()
+   WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
 END
 {{quote}};
 
@@ -132,7 +137,6 @@ DECLARE
   v_started timestamptz := clock_timestamp();
   v_slice highwater.rollup_slice;
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
-  v_rows_before bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
   IF p_wait THEN
@@ -156,7 +160,6 @@ BEGIN
   IF to_regclass(v_partition) IS NOT NULL THEN
     SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
       FROM {{rebuild}}(p_slice, v_slice.slice_start, v_slice.slice_end) AS b;
-    v_rows_before := coalesce(v_slice.rows, 0);
   ELSE
     EXECUTE 'CREATE TABLE ' || v_partition || {{tag}} AS
 {{first_fill}}
@@ -166,11 +169,12 @@ BEGIN
     rows_removed := 0;
     {{build_indexes}}
     PERFORM {{attach}}(p_slice);
+    UPDATE highwater.rollup_slice AS s SET rows = rows_added
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   END IF;
   UPDATE highwater.rollup_slice AS s
      SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
-         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL,
-         rows = v_rows_before + rows_added - rows_removed
+         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   outcome := 'filled';
 END
@@ -258,9 +262,10 @@ BEGIN
       EXECUTE {{tag}}
 {{bucket_difference}}
       {{tag}} INTO rows_added, rows_changed, rows_removed USING {{claim_into}};
+      UPDATE highwater.rollup_slice AS s
+         SET rows = greatest(s.rows + rows_added - rows_removed, 0), drained_at = clock_timestamp()
+       WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
     END IF;
-    UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
-     WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
   END IF;
   oldest_left := {{watermark}}();
 END
@@ -296,9 +301,6 @@ BEGIN
       DELETE FROM {{wide}} AS w WHERE w.lo >= v_lo AND w.hi <= v_hi;
       SELECT b.rows_added, b.rows_changed, b.rows_removed INTO v_changed
         FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
-      UPDATE highwater.rollup_slice AS s
-         SET rows = s.rows + v_changed.rows_added - v_changed.rows_removed, drained_at = clock_timestamp()
-       WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
       v_rows := v_rows + v_changed.rows_added + v_changed.rows_changed + v_changed.rows_removed;
     END IF;
   END LOOP;

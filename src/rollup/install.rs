@@ -1,5 +1,7 @@
 //! Putting a definition into the database: tables, functions, capture, ledger row, all in the caller's transaction.
 
+use chrono::DateTime;
+
 use super::definition::Definition;
 use super::error::RollupError;
 use super::name::RollupName;
@@ -232,12 +234,13 @@ pub async fn require_schema(db: &impl Executor) -> Result<(), RollupError> {
 /// Lets Postgres plan the comparison once, so that a measure without equality or a key that cannot be hashed is found
 /// now and not by the first drain.
 async fn prove_comparable(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
-    let verify =
-        render::verify(shape).replace("$1", "timestamptz 'epoch'").replace("$2", "timestamptz 'epoch'");
-    tx.batch(&format!("EXPLAIN {verify}")).await.map_err(|error| RollupError::Misfit {
+    let explain = format!("EXPLAIN {}", render::verify(shape));
+    let epoch: DateTime<chrono::Utc> = DateTime::UNIX_EPOCH;
+    tx.query(&explain, &[&epoch, &epoch]).await.map_err(|error| RollupError::Misfit {
         name: shape.definition.name.clone(),
         reason: format!("rollup and source cannot be compared row by row: {error}"),
-    })
+    })?;
+    Ok(())
 }
 
 fn path_of(definition: &Definition) -> String {

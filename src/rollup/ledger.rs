@@ -1,5 +1,6 @@
 //! The slices of a rollup: what is pending, how large it is thought to be, what failed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,12 +80,13 @@ pub async fn expand(session: &Session, name: &RollupName) -> Result<(), RollupEr
 pub async fn pending(session: &Session, shape: &Shape, range: Range) -> Result<Vec<Pending>, RollupError> {
     let name = shape.definition.name.as_str();
     let list = include_str!("../../sql/rollup/pending.sql");
-    let mut rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+    let rows = session.query(list, &[&name, &range.from, &range.to]).await?;
     let unknown: Vec<DateTime<Utc>> = rows
         .iter()
         .filter(|row| row.get::<_, Option<i64>>("source_rows").is_none())
         .map(|row| row.get("slice_start"))
         .collect();
+    let mut estimated = BTreeMap::new();
     if !unknown.is_empty() {
         let estimates = session.query(&render::estimate(shape), &[&unknown]).await?;
         let starts: Vec<DateTime<Utc>> = estimates.iter().map(|row| row.get("at")).collect();
@@ -92,13 +94,15 @@ pub async fn pending(session: &Session, shape: &Shape, range: Range) -> Result<V
         session
             .query(include_str!("../../sql/rollup/set_source_rows.sql"), &[&name, &starts, &sizes])
             .await?;
-        rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+        estimated = starts.into_iter().zip(sizes).collect();
     }
     Ok(rows
         .iter()
-        .map(|row| Pending {
-            month: Month::of(row.get("slice_start")),
-            source_rows: row.get::<_, Option<i64>>("source_rows").unwrap_or_default(),
+        .map(|row| {
+            let start: DateTime<Utc> = row.get("slice_start");
+            let counted: Option<i64> = row.get("source_rows");
+            let source_rows = counted.or_else(|| estimated.get(&start).copied()).unwrap_or_default();
+            Pending { month: Month::of(start), source_rows }
         })
         .collect())
 }
