@@ -12,7 +12,8 @@ use super::source::TimeKind;
 mod part;
 mod template;
 
-pub(super) use part::{capture_function, whole_query};
+pub use part::capture_function;
+pub(super) use part::whole_query;
 use template::Template;
 
 /// Dollar-quote tags begin with this word; a query that holds it is refused.

@@ -194,6 +194,8 @@ impl World {
         for writer in 0..WRITERS {
             self.end(writer, "COMMIT").await;
         }
+        self.call("census()").await;
+        self.call("expand()").await;
         self.call("fill(slice_start) FROM highwater.rollup_slice WHERE rollup = 'event_hourly'").await;
         field::assert_exact(&mut self.engine).await;
     }
@@ -211,7 +213,7 @@ fn every_history_ends_in_what_group_by_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config {
         cases: cases(),
-        max_shrink_iters: 200,
+        max_shrink_iters: 60,
         failure_persistence: None,
         ..Config::default()
     });
