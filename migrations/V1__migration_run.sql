@@ -1,7 +1,7 @@
--- The schema, and how each migration went. What was applied is said by refinery's history table beside this one;
--- here is what that format has no room for.
+-- How each migration went. What was applied is said by refinery's history table beside this one; here is what that
+-- format has no room for. The schema was made for the history table: a CREATE SCHEMA here, even with IF NOT EXISTS,
+-- would ask for a right on the database that a role whose schema was made for it does not need.
 
-CREATE SCHEMA IF NOT EXISTS highwater;
 COMMENT ON SCHEMA highwater IS 'Rollups, their ledger and the migrations that lead to them; owned by the program highwater.';
 
 CREATE TABLE highwater.migration_run (

@@ -102,7 +102,7 @@ COMMENT ON FUNCTION highwater.assert_on_grain(text, timestamptz, timestamptz, in
 
 -- The table of one month: highwater.usage_hourly, 2026-03 -> highwater.usage_hourly_2026_03.
 CREATE FUNCTION highwater.partition_of(p_target text[], p_slice timestamptz) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
   SELECT format('%I.%I', p_target[1], p_target[2] || to_char(p_slice AT TIME ZONE 'UTC', '"_"YYYY"_"MM'))
 $$;
 COMMENT ON FUNCTION highwater.partition_of(text[], timestamptz) IS 'Qualified, quoted name of the partition of {schema, table} that holds a month.';

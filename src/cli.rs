@@ -1,12 +1,16 @@
 //! The command line: global flags, subcommands, and how an error becomes a message and an exit code.
 
+mod hide;
+
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::command;
+use crate::command::say::tell;
 use crate::db::target::Target;
 use crate::db::{DbError, embedded};
+use crate::demo::DemoError;
 use crate::ground::exit::Exit;
-use crate::ground::{logging, shutdown::Shutdown};
+use crate::ground::{config, logging, shutdown::Shutdown};
 use crate::migrate::MigrateError;
 use crate::rollup::{RollupError, UsageError};
 
@@ -26,13 +30,13 @@ pub struct Global {
     /// postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql
     /// [default: $DATABASE_URL, else an embedded server]
     // The variable is read in db/target.rs, so that help never prints its value.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub database_url: Option<String>,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
     pub format: Format,
     /// Log more to stderr: -v info, -vv debug [env: HIGHWATER_LOG]
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
 }
 
@@ -43,7 +47,8 @@ impl Global {
     ///
     /// As [`Target::choose`].
     pub async fn target(&self) -> Result<Target, DbError> {
-        Target::choose(self.database_url.as_deref()).await
+        let handed_over = config::env(hide::HANDED_OVER);
+        Target::choose(self.database_url.as_deref().or(handed_over.as_deref())).await
     }
 }
 
@@ -59,6 +64,7 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(command::demo::Args),
     /// Bring the schema, and an application's, up to date; look before doing so
     Migrate(command::migrate::Args),
     Backfill(command::backfill::Args),
@@ -84,18 +90,25 @@ pub fn main() -> Exit {
         // Before any runtime: the keeper must do its work on this thread.
         return command::postgres::keep(plan);
     }
+    if let Some(url) = &cli.global.database_url
+        && Target::has_password(url)
+    {
+        let error = hide::restart_without(url);
+        tell!("error: cannot take the password off the command line: {error}; use DATABASE_URL instead");
+        return Exit::Unexpected;
+    }
     logging::init(cli.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
+            tell!("error: cannot start the runtime: {error}");
             return Exit::Unexpected;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell!("error: {error:#}");
             exit_of(&error)
         }
     }
@@ -105,6 +118,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let shutdown = Shutdown::from_signals()?;
     match command {
+        Command::Demo(args) => command::demo::run(&global, args, &shutdown).await,
         Command::Migrate(args) => command::migrate::run(&global, args, &shutdown).await,
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
@@ -125,6 +139,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<RollupError>() {
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<DemoError>() {
                 return Some(error.exit());
             }
             if cause.is::<UsageError>() {

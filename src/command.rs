@@ -1,10 +1,14 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
 pub mod backfill;
+pub mod demo;
+mod meter;
 pub mod migrate;
 pub mod postgres;
 mod progress;
 pub mod rollup;
+pub(crate) mod say;
 pub mod status;
 mod table;
+mod teller;
 mod when;

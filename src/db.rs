@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod error;
 pub mod param;
 pub mod pool;
+pub mod schema;
 pub mod session;
 pub mod target;
 

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod digits;
 pub mod exit;
 pub mod logging;
 pub mod month;

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod demo;
 pub mod migrate;
 pub mod rollup;
 

@@ -1,3 +1,3 @@
 -- migrate/history_schema
--- {schema} schema of the history table
+-- {schema} quoted schema of the history table
 CREATE SCHEMA IF NOT EXISTS {schema}

@@ -1,7 +1,7 @@
 -- rollup/progress
 -- $1 text: name
 -- How far the ledger is, and how fast slices were filled so far.
-SELECT rollup.census_at,
+SELECT rollup.census_at, rollup.watermark_at,
        count(slice.slice_start) FILTER (WHERE slice.state = 'complete') AS complete,
        count(slice.slice_start) FILTER (WHERE slice.state = 'pending') AS pending,
        coalesce(sum(slice.source_rows) FILTER (WHERE slice.duration_ms > 0), 0)::bigint AS timed_rows,

@@ -6,10 +6,12 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::progress::{Progress, grouped};
+use super::progress::Progress;
 use super::{table, when};
 use crate::cli::{Format, Global};
+use crate::command::say::say;
 use crate::db::connect;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::backfill::{self, End, Options, Order, Report};
@@ -139,29 +141,33 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
 
 fn print_estimates(format: Format, estimates: &[Estimate]) -> anyhow::Result<()> {
     if format == Format::Json {
-        println!("{}", serde_json::to_string(&json!({"schema_version": 1, "estimates": estimates}))?);
+        say!("{}", serde_json::to_string(&json!({"schema_version": 1, "estimates": estimates}))?);
         return Ok(());
     }
     let mut table = table::plain(["ROLLUP", "MONTHS LEFT", "COMPLETE", "SOURCE ROWS", "TIME", "DISK", "WAL"]);
     for one in estimates {
-        let time = humantime::format_duration(Duration::from_secs(one.seconds.ceil() as u64)).to_string();
+        let unknown = || "unknown".to_owned();
+        let time = one.seconds.map(|seconds| {
+            let time = humantime::format_duration(Duration::from_secs(seconds.ceil() as u64));
+            if one.is_measured_rate { format!("~{time}") } else { format!("~{time} (assumed speed)") }
+        });
         table.add_row([
             one.rollup.clone(),
             one.slices_pending.map_or("not counted yet".to_owned(), grouped),
             grouped(one.slices_complete),
-            format!("~{}", grouped(one.source_rows)),
-            if one.is_measured_rate { format!("~{time}") } else { format!("~{time} (assumed speed)") },
-            format!("~{}", bytes(one.disk_bytes)),
-            format!("~{}", bytes(one.wal_bytes)),
+            one.source_rows.map_or_else(unknown, |rows| format!("~{}", grouped(rows))),
+            time.unwrap_or_else(unknown),
+            one.disk_bytes.map_or_else(unknown, bytes),
+            one.wal_bytes.map_or_else(unknown, bytes),
         ]);
     }
     table::print(&table);
-    println!("Nothing was changed. Times are for one connection.");
+    say!("Nothing was changed. Times are for one connection.");
     Ok(())
 }
 
 fn bytes(count: i64) -> String {
-    indicatif::HumanBytes(u64::try_from(count).unwrap_or_default()).to_string()
+    format!("~{}", indicatif::HumanBytes(u64::try_from(count).unwrap_or_default()))
 }
 
 fn print_report(format: Format, report: &Report) {
@@ -176,25 +182,27 @@ fn print_report(format: Format, report: &Report) {
             "rows_written": report.rows, "slices_left": report.left, "slices_left_in_all": report.left_in_all,
             "duration_ms": report.took.as_millis() as u64,
         });
-        println!("{document}");
+        say!("{document}");
         return;
     }
     let took = humantime::format_duration(Duration::from_millis(report.took.as_millis() as u64));
-    println!(
-        "{}: {} months filled, {} rows written in {took}",
+    say!(
+        "{}: {} filled, {} written in {took}",
         report.rollup,
-        report.filled,
-        grouped(report.rows)
+        counted(report.filled as i64, "month"),
+        counted(report.rows, "row")
     );
     match report.end {
-        End::Complete if report.left_in_all > 0 => println!(
-            "{0}: coverage is partial, {1} other months are pending; \"highwater backfill {0}\" fills them",
-            report.rollup, report.left_in_all
+        End::Complete if report.left_in_all > 0 => say!(
+            "{0}: coverage is partial, {1} more to fill; \"highwater backfill {0}\" does so",
+            report.rollup,
+            counted(report.left_in_all, "month")
         ),
-        End::Complete => println!("{}: every month is complete", report.rollup),
-        End::Paused | End::Interrupted => println!(
-            "{0}: {end} with {1} months left; \"highwater backfill {0}\" goes on from here",
-            report.rollup, report.left
+        End::Complete => say!("{}: every month is complete", report.rollup),
+        End::Paused | End::Interrupted => say!(
+            "{0}: {end} with {1} left; \"highwater backfill {0}\" goes on from here",
+            report.rollup,
+            counted(report.left as i64, "month")
         ),
     }
 }

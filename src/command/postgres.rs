@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 
 use crate::cli::{Format, Global};
-use crate::db::embedded::keeper::{self, Plan};
+use crate::command::say::tell;
+use crate::db::embedded::plan::Plan;
 use crate::db::embedded::status::{State, Status, status, stop};
-use crate::db::embedded::{self, DATABASE, Options};
+use crate::db::embedded::{self, DATABASE, Options, keeper};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::ground::{config, logging};
@@ -76,7 +77,7 @@ pub fn keep(plan: Plan) -> Exit {
         Ok(true) => Exit::Done,
         Ok(false) => Exit::Unexpected,
         Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
+            tell!("error: cannot start the runtime: {error}");
             Exit::Unexpected
         }
     }
@@ -84,9 +85,9 @@ pub fn keep(plan: Plan) -> Exit {
 
 pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     match args.command {
-        Command::Status => show(global.format, &status(None)?),
+        Command::Status => show(global.format, &status(None).await?),
         Command::Url { hold: false } => {
-            let found = status(None)?;
+            let found = status(None).await?;
             if found.state != State::Running {
                 bail!(
                     "the embedded server in {} does not run; \"highwater postgres url --hold\" starts it and keeps it up",

@@ -7,10 +7,12 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::progress::{Progress, grouped};
+use super::progress::Progress;
 use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
+use crate::command::say::{say, tell};
 use crate::db::connect;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::definition::Definition;
@@ -168,16 +170,16 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
     let installed = install::install_now(&mut session, &definition).await?;
     let name = &definition.name;
     match global.format {
-        Format::Json => println!(
+        Format::Json => say!(
             "{}",
             json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "installed": installed == Installed::New})
         ),
         Format::Text if installed == Installed::New => {
-            println!("{name}: installed; every change from now on counts");
-            println!("next: highwater backfill {name}");
+            say!("{name}: installed; every change from now on counts");
+            say!("next: highwater backfill {name}");
         }
         Format::Text => {
-            println!("{name}: this very definition is installed already; its capture was renewed")
+            say!("{name}: this very definition is installed already; its capture was renewed")
         }
     }
     Ok(Exit::Done)
@@ -188,7 +190,7 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     match std::fs::File::create_new(path) {
         Ok(mut file) => {
             file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
-            eprintln!("wrote {}", path.display());
+            tell!("wrote {}", path.display());
             Ok(())
         }
         Err(_) if std::fs::read_to_string(path).is_ok_and(|there| there == text) => Ok(()),
@@ -204,7 +206,7 @@ async fn list(global: &Global) -> anyhow::Result<Exit> {
     let mut session = connect::connect(&target, "rollup list").await?;
     let status = status::read(&mut session).await?;
     match global.format {
-        Format::Json => println!("{}", serde_json::to_string(&status)?),
+        Format::Json => say!("{}", serde_json::to_string(&status)?),
         Format::Text => status_command::print(&status),
     }
     Ok(Exit::Done)
@@ -221,12 +223,12 @@ async fn show(global: &Global, name: &RollupName) -> anyhow::Result<Exit> {
             "schema_version": SCHEMA_VERSION, "rollup": status.rollups.first(), "definition": shape.definition.text,
             "definition_sha256": shape.definition.sha256(),
         });
-        println!("{document}");
+        say!("{document}");
         return Ok(Exit::Done);
     }
     status_command::print(&status);
-    println!("source {}, target {}", shape.source.table, shape.target);
-    println!("definition (sha256 {}):\n{}", shape.definition.sha256(), shape.definition.text.trim_end());
+    say!("source {}, target {}", shape.source.table, shape.target);
+    say!("definition (sha256 {}):\n{}", shape.definition.sha256(), shape.definition.text.trim_end());
     Ok(Exit::Done)
 }
 
@@ -237,7 +239,7 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
         let report =
             drain::run(&mut session, name, shutdown).await.with_context(|| format!("drain of {name}"))?;
         match global.format {
-            Format::Json => println!(
+            Format::Json => say!(
                 "{}",
                 json!({
                     "schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "marks": report.marks,
@@ -246,14 +248,14 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
                 })
             ),
             Format::Text => {
-                println!(
-                    "{name}: {} marks, {} buckets, {} rows written",
-                    grouped(report.marks),
-                    grouped(report.buckets),
-                    grouped(report.rows)
+                say!(
+                    "{name}: {}, {}, {} written",
+                    counted(report.marks, "mark"),
+                    counted(report.buckets, "bucket"),
+                    counted(report.rows, "row")
                 );
                 if report.pending > 0 {
-                    println!(
+                    say!(
                         "{name}: {} months are not backfilled; \"highwater backfill {name}\"",
                         report.pending
                     );
@@ -282,7 +284,7 @@ async fn prove(global: &Global, args: Verify, shutdown: &Shutdown) -> anyhow::Re
     if global.format == Format::Json {
         let mut document = serde_json::to_value(&report)?;
         document["schema_version"] = json!(SCHEMA_VERSION);
-        println!("{document}");
+        say!("{document}");
     } else {
         print_proof(&report);
     }
@@ -306,25 +308,22 @@ fn print_proof(report: &verify::Report) {
         }
         table::print(&table);
     }
-    println!(
+    say!(
         "{name}: {} rows of {} months compared, {} differ",
         grouped(report.rows),
         report.slices,
         grouped(report.drifted)
     );
     if report.open > 0 {
-        println!(
-            "{name}: {} rows lie under open marks; the next drain makes them right",
-            grouped(report.open)
-        );
+        say!("{name}: {} rows lie under open marks; the next drain makes them right", grouped(report.open));
     }
     if report.pending > 0 {
-        println!("{name}: {} months are not backfilled and were not compared", report.pending);
+        say!("{name}: {} months are not backfilled and were not compared", report.pending);
     }
     if let Some(rows) = report.repaired {
-        println!("{name}: repaired, {} rows written", grouped(rows));
+        say!("{name}: repaired, {} rows written", grouped(rows));
     } else if report.drifted > 0 {
-        println!("{name}: \"highwater rollup verify {name} --repair\" makes them right");
+        say!("{name}: \"highwater rollup verify {name} --repair\" makes them right");
     }
 }
 
@@ -343,19 +342,16 @@ async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            println!("{name}: left as it is");
+            say!("{name}: left as it is");
             return Ok(Exit::Done);
         }
     }
     drop::run(&mut session, name).await?;
     match global.format {
         Format::Json => {
-            println!(
-                "{}",
-                json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true})
-            );
+            say!("{}", json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true}));
         }
-        Format::Text => println!("{name}: removed; {} stays as it was", entry.source),
+        Format::Text => say!("{name}: removed; {} stays as it was", entry.source),
     }
     Ok(Exit::Done)
 }

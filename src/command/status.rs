@@ -1,9 +1,10 @@
 //! `highwater status`: one screen, and an exit code for a monitor.
 
-use super::progress::grouped;
 use super::table;
 use crate::cli::{Format, Global};
+use crate::command::say::say;
 use crate::db::connect;
+use crate::ground::digits::grouped;
 use crate::ground::exit::Exit;
 use crate::rollup::status::{self, Health, RollupStatus, Status};
 
@@ -22,7 +23,7 @@ pub async fn run(global: &Global) -> anyhow::Result<Exit> {
     let mut session = connect::connect(&target, "status").await?;
     let status = status::read(&mut session).await?;
     match global.format {
-        Format::Json => println!("{}", serde_json::to_string(&status)?),
+        Format::Json => say!("{}", serde_json::to_string(&status)?),
         Format::Text => print(&status),
     }
     Ok(match status.health {
@@ -35,7 +36,7 @@ pub async fn run(global: &Global) -> anyhow::Result<Exit> {
 /// Prints the table and the problems.
 pub fn print(status: &Status) {
     if status.rollups.is_empty() {
-        println!("no rollup is installed; see \"highwater rollup add --help\"");
+        say!("no rollup is installed; see \"highwater rollup add --help\"");
         return;
     }
     let mut table =
@@ -46,7 +47,7 @@ pub fn print(status: &Status) {
     table::print(&table);
     for rollup in &status.rollups {
         for problem in &rollup.problems {
-            println!("{}: {problem}", rollup.name);
+            say!("{}: {problem}", rollup.name);
         }
     }
 }

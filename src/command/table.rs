@@ -1,5 +1,6 @@
 //! Tables for people: columns set apart by spaces, no lines.
 
+use crate::command::say::say;
 use comfy_table::Table;
 
 /// An empty table with a header.
@@ -13,6 +14,6 @@ pub fn plain<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
 /// Prints a table without the padding that the style puts at both ends of a line.
 pub fn print(table: &Table) {
     for line in table.lines() {
-        println!("{}", line.trim_end().strip_prefix(' ').unwrap_or(&line));
+        say!("{}", line.trim_end().strip_prefix(' ').unwrap_or(&line));
     }
 }

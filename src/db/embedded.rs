@@ -14,14 +14,18 @@ pub mod account;
 pub mod address;
 pub mod binaries;
 pub mod error;
+pub mod greeting;
 pub mod initdb;
 pub mod keeper;
 pub mod launch;
 pub mod lease;
 pub mod location;
 pub mod lock;
+pub mod plan;
 pub mod postmaster;
 pub mod probe;
+pub mod record;
+pub mod report;
 pub mod server;
 pub mod status;
 

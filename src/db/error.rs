@@ -39,7 +39,7 @@ pub enum DbError {
     BadUrl { origin: &'static str, reason: String },
     /// The embedded server cannot be had.
     #[error(transparent)]
-    Embedded(#[from] super::embedded::EmbeddedError),
+    Embedded(Box<super::embedded::EmbeddedError>),
     /// The driver could not make sense of an answer: our bug.
     #[error("unexpected answer from the database: {0}")]
     Bug(String),
@@ -109,6 +109,12 @@ impl DbError {
     /// SQLSTATE, where the server spoke.
     pub fn code(&self) -> Option<&str> {
         self.server().map(|error| error.code.as_str())
+    }
+}
+
+impl From<super::embedded::EmbeddedError> for DbError {
+    fn from(error: super::embedded::EmbeddedError) -> DbError {
+        DbError::Embedded(Box::new(error))
     }
 }
 

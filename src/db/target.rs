@@ -71,6 +71,11 @@ impl Target {
         Ok(Target { config, origin, embedded: None })
     }
 
+    /// Whether a URL holds a password; one that cannot be read may.
+    pub fn has_password(url: &str) -> bool {
+        url.parse::<Config>().map_or(true, |config| config.get_password().is_some())
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

@@ -169,7 +169,9 @@ async fn install(tx: &Tx<'_>, step: &Step<'_>) -> Result<(), MigrateError> {
             let attempted = format!("installing {} failed", definition.path.display());
             return Err(match fault.downcast::<DbError>() {
                 Ok(source) => failed(step.file, &attempted, *source),
-                Err(fault) => MigrateError::Index { path: definition.path.clone(), fault: fault.to_string() },
+                Err(fault) => {
+                    MigrateError::Definition { path: definition.path.clone(), fault: fault.to_string() }
+                }
             });
         }
     }

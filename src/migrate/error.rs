@@ -55,6 +55,9 @@ pub enum MigrateError {
     /// A concurrent build met something other than the index it means.
     #[error("{path}: {fault}", path = .path.display())]
     Index { path: PathBuf, fault: String },
+    /// A rollup's definition could not be installed, and its migration was rolled back.
+    #[error("{path}: cannot be installed: {fault}", path = .path.display())]
+    Definition { path: PathBuf, fault: String },
     /// The connection cannot hold the lock that keeps runs apart.
     #[error("unsafe connection, nothing was touched: {0}")]
     Unsafe(String),
@@ -90,7 +93,8 @@ impl MigrateError {
             MigrateError::Paused { .. } => Exit::Paused,
             MigrateError::Statement { .. }
             | MigrateError::Transaction { .. }
-            | MigrateError::Index { .. } => Exit::SqlFailed,
+            | MigrateError::Index { .. }
+            | MigrateError::Definition { .. } => Exit::SqlFailed,
             MigrateError::Unsafe(_) => Exit::UnsafeConnection,
             MigrateError::LockLost => Exit::LockLost,
             MigrateError::GuardRefused { .. } => Exit::GuardRefused,

@@ -24,6 +24,8 @@ pub enum Event {
         #[serde(flatten)]
         progress: Progress,
     },
+    /// Something that a person should know about work before a migration, such as what it waits for.
+    HookNote { scope: Scope, version: i64, hook: String, note: String },
     /// Work before a migration is done and verified.
     HookFinished { scope: Scope, version: i64, hook: String, duration_ms: u64 },
     /// A lock was not to be had, or a deadlock was ours to resolve: the migration is tried again.
@@ -44,6 +46,7 @@ pub struct Progress {
     pub slices_done: u64,
     pub slices_total: Option<u64>,
     pub rows_done: Option<u64>,
+    pub rows_total: Option<u64>,
     pub rows_per_second: Option<f64>,
     pub eta_ms: Option<u64>,
     /// A word on where it is, such as the month being filled.

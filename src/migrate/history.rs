@@ -6,11 +6,12 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::scope::HistoryTable;
+use super::scope::{HistoryTable, quoted};
 use crate::db::{DbError, Executor, Row};
 
 const SHAPE: &str = include_str!("../../sql/migrate/history_shape.sql");
 const READ: &str = include_str!("../../sql/migrate/history_read.sql");
+const SCHEMA_EXISTS: &str = include_str!("../../sql/migrate/history_schema_exists.sql");
 const SCHEMA: &str = include_str!("../../sql/migrate/history_schema.sql");
 const CREATE: &str = include_str!("../../sql/migrate/history_create.sql");
 const RECORD: &str = include_str!("../../sql/migrate/history_record.sql");
@@ -108,8 +109,11 @@ pub async fn create(session: &impl Executor, table: &HistoryTable) -> Result<(),
     if session.query_opt(SHAPE, &[&table.to_string()]).await?.is_some() {
         return Ok(());
     }
-    // Not for the schema that is there: a role without CREATE on the database may well have it on the schema.
-    session.batch(&SCHEMA.replace("{schema}", &super::scope::quoted(&table.schema))).await?;
+    // IF NOT EXISTS still asks for CREATE on the database, which a role whose schema was made for it may lack.
+    let schema = quoted(&table.schema);
+    if !session.query_one(SCHEMA_EXISTS, &[&schema]).await?.try_get::<_, bool>("present")? {
+        session.batch(&SCHEMA.replace("{schema}", &schema)).await?;
+    }
     session.batch(&table.fill(CREATE)).await
 }
 

@@ -131,6 +131,16 @@ impl HookContext<'_> {
         });
     }
 
+    /// Tells something that a person should know, such as what the work waits for.
+    pub fn note(&self, note: String) {
+        self.observer.observe(&Event::HookNote {
+            scope: self.file.scope,
+            version: self.file.version,
+            hook: self.hook.clone(),
+            note,
+        });
+    }
+
     /// The migration that waits for this hook.
     pub fn version(&self) -> i64 {
         self.file.version

@@ -60,7 +60,7 @@ mod tests {
         for file in load().unwrap() {
             versions.push(file.version);
         }
-        assert_eq!(versions, (1..=versions.len() as i64).collect::<Vec<_>>());
+        assert_eq!(versions, (1..=crate::db::schema::VERSION).collect::<Vec<_>>());
         let mut on_disk: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use super::directive::Requirement;
 use super::engine::{RollupEngine, RollupFault};
 use super::event::{Progress, millis};
-use super::guard;
 use super::hook::{Estimate, Hook, HookContext, HookError};
 use crate::db::target::Target;
-use crate::db::{DbError, Tx, connect};
+use crate::db::{Tx, connect};
+use crate::ground::digits::grouped;
 use crate::rollup::backfill::{self, End};
 use crate::rollup::definition::Definition;
 use crate::rollup::ledger::Range;
@@ -82,9 +83,9 @@ impl Hook for Required {
                 }
                 Err(error) => return Err(fault(error)),
             };
-            let rows = u64::try_from(one.source_rows).unwrap_or_default();
-            sum.rows_left = Some(sum.rows_left.unwrap_or_default() + rows);
-            sum.eta = Some(sum.eta.unwrap_or_default() + Duration::from_secs_f64(one.seconds.max(0.0)));
+            sum.rows_left = add(sum.rows_left, one.source_rows);
+            let eta = one.seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+            sum.eta = eta.map(|eta| sum.eta.unwrap_or_default() + eta).or(sum.eta);
             sum.slices_left = add(sum.slices_left, one.slices_pending);
             sum.slices_total =
                 add(sum.slices_total, one.slices_pending.map(|left| left + one.slices_complete));
@@ -144,28 +145,30 @@ impl Hook for Required {
                 return Err(HookError::Failed(fault.into()));
             }
             // The proof took a while: without this the guard would find the rollup as old as that.
-            drain_all(context, name).await?;
-        }
-        Ok(())
-    }
-
-    async fn guard(&self, tx: &Tx<'_>) -> Result<(), DbError> {
-        for requirement in &self.requirements {
-            guard::assert_current(tx, requirement).await?;
+            let watermark = drain_all(context, name).await?;
+            let watermark =
+                watermark.map_or_else(String::new, |at| format!(", watermark {}", at.format("%F %T UTC")));
+            context.note(format!(
+                "{name}: {} rows of {} months equal their source{watermark}",
+                grouped(report.rows),
+                report.slices
+            ));
         }
         Ok(())
     }
 }
 
-async fn drain_all(context: &HookContext<'_>, name: &RollupName) -> Result<(), HookError> {
+/// Makes the rollup current and returns its watermark.
+async fn drain_all(context: &HookContext<'_>, name: &RollupName) -> Result<Option<DateTime<Utc>>, HookError> {
     context.still_ours().await?;
     let mut session = connect::connect(context.target, SUBCOMMAND).await?;
     let report = drain::run(&mut session, name, context.shutdown).await.map_err(fault)?;
-    if report.is_whole { Ok(()) } else { Err(HookError::Interrupted) }
+    if report.is_whole { Ok(report.watermark_at) } else { Err(HookError::Interrupted) }
 }
 
+/// A sum of what is known.
 fn add(sum: Option<u64>, more: Option<i64>) -> Option<u64> {
-    more.and_then(|more| u64::try_from(more).ok()).map(|more| sum.unwrap_or_default() + more)
+    more.and_then(|more| u64::try_from(more).ok()).map(|more| sum.unwrap_or_default() + more).or(sum)
 }
 
 fn fault(error: RollupError) -> HookError {
@@ -232,9 +235,13 @@ impl Listener for Relay<'_> {
                     .progress(tally.progress(format!("{rollup} waits for another backfill: {holder}")));
             }
             News::Retry { rollup, month, reason } => {
-                self.context.progress(tally.progress(format!("{rollup} {month} is tried again: {reason}")));
+                self.context.note(format!("{rollup} {month} is tried again: {reason}"));
             }
-            News::Held { .. } | News::Counting { .. } | News::Stopping { .. } | News::Ended { .. } => {}
+            News::Held { rollup, month } => {
+                self.context
+                    .note(format!("{rollup} {month} is being written by someone else; it comes last"));
+            }
+            News::Counting { .. } | News::Stopping { .. } | News::Ended { .. } => {}
         }
     }
 }
@@ -256,6 +263,7 @@ impl Tally {
             slices_done: self.slices_done as u64,
             slices_total: Some(self.slices.max(self.slices_done) as u64),
             rows_done: u64::try_from(self.rows_done).ok(),
+            rows_total: u64::try_from(self.rows.max(self.rows_done)).ok(),
             rows_per_second: (self.slices_done > 0).then_some(per_second),
             eta_ms: eta,
             note: Some(note),

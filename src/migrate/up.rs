@@ -116,8 +116,12 @@ impl Run<'_> {
         for hook in &hooks {
             self.before(file, &**hook).await?;
         }
-        if !hooks.is_empty() && !self.lock.is_held().await {
-            return Err(MigrateError::LockLost);
+        if !hooks.is_empty() {
+            if !self.lock.is_held().await {
+                return Err(MigrateError::LockLost);
+            }
+            // Hooks take long enough for a pooler to have been put in between, or to have reshuffled.
+            probe::exclusive(work).await?;
         }
         let canceller = work.canceller();
         let step = Step {

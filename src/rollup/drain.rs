@@ -60,6 +60,8 @@ pub struct Report {
     pub rows: i64,
     /// Pending slices that are left to a backfill.
     pub pending: i64,
+    /// Where the watermark stands now.
+    pub watermark_at: Option<DateTime<Utc>>,
     /// Whether every mark that was visible at the start was dealt with; `false` after a signal.
     pub is_whole: bool,
 }
@@ -100,6 +102,7 @@ async fn drain(
         buckets: 0,
         rows: 0,
         pending: 0,
+        watermark_at: None,
         is_whole: false,
     };
     // A signal rolls back what is in hand: it may be a wait for a month that someone else writes for hours.
@@ -123,7 +126,9 @@ async fn drain(
             ledger::expand(session, name).await?;
         }
     }
-    report.pending = ledger::progress(session, name).await?.pending;
+    let progress = ledger::progress(session, name).await?;
+    report.pending = progress.pending;
+    report.watermark_at = progress.watermark_at;
     Ok(report)
 }
 

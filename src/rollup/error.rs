@@ -1,7 +1,7 @@
 //! What can go wrong with rollups.
 
 use super::name::RollupName;
-use crate::db::DbError;
+use crate::db::{DbError, schema};
 use crate::ground::exit::Exit;
 
 /// An error of the rollup wing.
@@ -24,6 +24,16 @@ pub enum RollupError {
     Unknown { name: RollupName, known: Vec<String> },
     #[error("highwater is not installed in this database; run \"highwater migrate up\"")]
     NotInstalled,
+    #[error(
+        "highwater's schema is at version {found}, this build needs {}; run \"highwater migrate up\"",
+        schema::VERSION
+    )]
+    SchemaTooOld { found: i64 },
+    #[error(
+        "highwater's schema is at version {found}, this build knows {}; use a newer highwater",
+        schema::VERSION
+    )]
+    SchemaTooNew { found: i64 },
     #[error("another backfill of \"{name}\" is running: {holder}")]
     Busy { name: RollupName, holder: String },
     /// A signal came during the wait for another backfill.
@@ -60,7 +70,9 @@ impl RollupError {
             | RollupError::Exists { .. }
             | RollupError::Unknown { .. }
             | RollupError::Range(_) => Exit::Usage,
-            RollupError::NotInstalled => Exit::Pending,
+            RollupError::NotInstalled
+            | RollupError::SchemaTooOld { .. }
+            | RollupError::SchemaTooNew { .. } => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
             RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::SliceFailed { .. } => Exit::SqlFailed,

@@ -22,14 +22,15 @@ pub struct Estimate {
     /// Months to fill; `None` while the months of the source were never counted.
     pub slices_pending: Option<i64>,
     pub slices_complete: i64,
-    /// Rows of the source in the pending months, as the planner or the census knows.
-    pub source_rows: i64,
+    /// Rows of the source in the pending months, as the census or the planner knows; `None` while neither does, because
+    /// the source was never analyzed.
+    pub source_rows: Option<i64>,
     /// For one connection.
-    pub seconds: f64,
+    pub seconds: Option<f64>,
     pub is_measured_rate: bool,
-    /// Size of what will be written, indexes included; 0 where nothing is known of the target's rows.
-    pub disk_bytes: i64,
-    pub wal_bytes: i64,
+    /// Size of what will be written, indexes included.
+    pub disk_bytes: Option<i64>,
+    pub wal_bytes: Option<i64>,
 }
 
 /// Forecasts a backfill of `range`, of complete slices too when they would be restarted; reads the catalog and the ledger and writes nothing.
@@ -48,17 +49,17 @@ pub async fn read(
     let row = session
         .query_one(&render::forecast(&shape), &[&name.as_str(), &range.from, &range.to, &restart])
         .await?;
-    let source_rows: i64 = row.get("source_rows");
+    let source_rows: Option<i64> = row.get("source_rows");
     let rows_per_second = progress.rows_per_second.unwrap_or(ASSUMED_ROWS_PER_SECOND).max(1);
-    let disk_bytes: i64 = row.get("disk_bytes");
+    let disk_bytes: Option<i64> = row.get("disk_bytes");
     Ok(Estimate {
         rollup: name.to_string(),
         slices_pending: progress.is_counted.then(|| row.get("slices")),
         slices_complete: progress.complete,
         source_rows,
-        seconds: source_rows as f64 / rows_per_second as f64,
+        seconds: source_rows.map(|rows| rows as f64 / rows_per_second as f64),
         is_measured_rate: progress.rows_per_second.is_some(),
         disk_bytes,
-        wal_bytes: (disk_bytes as f64 * WAL_PER_BYTE) as i64,
+        wal_bytes: disk_bytes.map(|bytes| (bytes as f64 * WAL_PER_BYTE) as i64),
     })
 }

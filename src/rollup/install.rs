@@ -9,6 +9,7 @@ use super::quote::{TableName, identifier};
 use super::render;
 use super::shape::Shape;
 use super::source;
+use crate::db::schema::{self, Fit};
 use crate::db::{DbError, Executor, Session, Tx};
 
 /// What [`install`] did.
@@ -50,9 +51,9 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
             &name.as_str(),
             &definition.text,
             &definition.sha256(),
-            &shape.source.table.quoted(),
-            &shape.target.quoted(),
-            &capture.quoted(),
+            &shape.source.table.to_string(),
+            &shape.target.to_string(),
+            &capture.to_string(),
             &definition.time,
             &definition.tenant,
             &grain.trim_start_matches("interval ").trim_matches('\''),
@@ -154,7 +155,8 @@ pub(super) async fn install_capture(
     relations: &[TableName],
 ) -> Result<Vec<Shape>, RollupError> {
     let function = render::capture_function(source);
-    let rows = tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.quoted()]).await?;
+    let rows =
+        tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
     for row in &rows {
         let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
@@ -221,14 +223,18 @@ pub async fn load(session: &mut Session, name: &RollupName) -> Result<Shape, Rol
     Ok(shape)
 }
 
-/// Checks that highwater's own migrations have run.
+/// Checks that highwater's schema is one that this build works with.
 ///
 /// # Errors
 ///
-/// [`RollupError::NotInstalled`].
+/// [`RollupError::NotInstalled`], [`RollupError::SchemaTooOld`], [`RollupError::SchemaTooNew`].
 pub async fn require_schema(db: &impl Executor) -> Result<(), RollupError> {
-    let row = db.query_one(include_str!("../../sql/rollup/is_installed.sql"), &[]).await?;
-    if row.get("installed") { Ok(()) } else { Err(RollupError::NotInstalled) }
+    match schema::fit(db).await? {
+        Fit::Fits => Ok(()),
+        Fit::Missing => Err(RollupError::NotInstalled),
+        Fit::TooOld { found } => Err(RollupError::SchemaTooOld { found }),
+        Fit::TooNew { found } => Err(RollupError::SchemaTooNew { found }),
+    }
 }
 
 /// Lets Postgres plan the comparison once, so that a measure without equality or a key that cannot be hashed is found

@@ -38,6 +38,8 @@ pub struct Pending {
 pub struct Progress {
     /// Whether every month with rows has a slice.
     pub is_counted: bool,
+    /// Every change whose COMMIT had returned before this is in the complete slices.
+    pub watermark_at: Option<DateTime<Utc>>,
     pub complete: i64,
     pub pending: i64,
     /// Rows of the source filled per second and connection so far; `None` before the first fill.
@@ -121,6 +123,7 @@ pub async fn progress(db: &impl Executor, name: &RollupName) -> Result<Progress,
     let (rows, milliseconds): (i64, i64) = (row.get("timed_rows"), row.get("timed_ms"));
     Ok(Progress {
         is_counted: row.get::<_, Option<DateTime<Utc>>>("census_at").is_some(),
+        watermark_at: row.get("watermark_at"),
         complete: row.get("complete"),
         pending: row.get("pending"),
         rows_per_second: (milliseconds > 0).then(|| rows.saturating_mul(1000) / milliseconds),

@@ -1,9 +1,21 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
+mod command_line;
+mod demo;
 mod embedded;
 mod floors;
 mod isolation;
+mod migrate_database;
+mod migrate_files;
+mod migrate_history;
+mod migrate_hook;
+mod migrate_index;
+mod migrate_lock;
+mod migrate_pooler;
+mod migrate_statement;
+mod readme;
 mod rollup;
+mod rollup_census;
 mod sql_files;
 mod states;
 mod support;

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::location::DIRECTORY_VARIABLE;
-
 /// An error of the embedded server.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -21,7 +19,7 @@ pub enum EmbeddedError {
     /// The data directory was made by a major version of which no binaries were found.
     #[error(
         "{data} was made by PostgreSQL {major}, whose binaries were not found (looked at: {looked_at}); install \
-         that version, or set HIGHWATER_PG_BIN, or use another directory with {DIRECTORY_VARIABLE}"
+         that version, or set HIGHWATER_PG_BIN, or use another directory with HIGHWATER_PG_DIR"
     )]
     OtherMajor { data: PathBuf, major: u32, looked_at: String },
     /// The user has no entry in the user database, without which `initdb` refuses to run.
@@ -31,29 +29,28 @@ pub enum EmbeddedError {
     NoAccount { uid: u32 },
     /// Neither `HOME` nor the user database names a home directory.
     #[error(
-        "no home directory to keep the embedded server in; set {DIRECTORY_VARIABLE} to a directory of your own"
+        "no home directory to keep the embedded server in; set HIGHWATER_PG_DIR to a directory of your own"
     )]
     NoHome,
     /// As root the server runs as another user, who cannot get to the directory.
     #[error(
         "the embedded server runs as user \"{account}\", who may not pass through {blocked_at} to reach {path}; \
-         choose another directory with {DIRECTORY_VARIABLE} (such as /var/lib/highwater/dev), or run chmod o+x {blocked_at}"
+         choose another directory with HIGHWATER_PG_DIR (such as /var/lib/highwater/dev), or run chmod o+x {blocked_at}"
     )]
     Untraversable { path: PathBuf, blocked_at: PathBuf, account: String },
     /// Someone else owns the directory or may write to it.
     #[error(
-        "{path} cannot be trusted: {reason}; remove it, or choose another directory with {DIRECTORY_VARIABLE}"
+        "{path} cannot be trusted: {reason}; remove it, or choose another directory with HIGHWATER_PG_DIR"
     )]
     Untrusted { path: PathBuf, reason: String },
     /// A Unix socket's path has room for 107 bytes.
     #[error(
-        "the socket's path {path} has {length_bytes} bytes, the operating system allows {}; choose a shorter \
-         directory with {DIRECTORY_VARIABLE}",
-        super::location::SOCKET_PATH_MAX_BYTES
+        "the socket's path {path} has {length_bytes} bytes, the operating system allows 107; choose a shorter \
+         directory with HIGHWATER_PG_DIR"
     )]
     SocketPathTooLong { path: PathBuf, length_bytes: usize },
     /// The operating system refused something.
-    #[error("cannot {action} {path}: {source}; {DIRECTORY_VARIABLE} names another directory")]
+    #[error("cannot {action} {path}: {source}; HIGHWATER_PG_DIR names another directory")]
     File { action: &'static str, path: PathBuf, source: std::io::Error },
     /// A lock that is held for moments only was not to be had.
     #[error(

@@ -6,9 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
-use super::keeper::{Failure, Plan};
 use super::location::Location;
+use super::plan::Plan;
 use super::postmaster;
+use super::report::Failure;
 
 /// The superuser of the embedded server.
 pub const SUPERUSER: &str = "postgres";

@@ -5,20 +5,22 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{dup2_stdin, dup2_stdout};
-use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::account::Account;
+use super::greeting;
 use super::initdb;
 use super::lease;
 use super::location::Location;
 use super::lock::{self, Mode};
+use super::plan::Plan;
 use super::postmaster::Postmaster;
+use super::record::Record;
+use super::report::{Failure, Report};
 
 /// Longest wait for the processes of an earlier cluster, whose keeper was killed: the kernel has asked its postmaster
 /// for a fast shutdown.
@@ -26,68 +28,6 @@ const ORPHAN_LIMIT: Duration = Duration::from_secs(45);
 
 /// Longest wait for a lock that others only look at.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
-
-/// What a keeper is told by the process that starts it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Plan {
-    pub root: PathBuf,
-    pub account: Account,
-    /// The directory of `postgres` and `initdb`, and their version.
-    pub binaries: PathBuf,
-    pub version: String,
-    pub durable: bool,
-    pub grace_ms: u64,
-    pub wipe_at_stop: bool,
-}
-
-/// What a keeper says once, in one line on its standard output.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Report {
-    Ready,
-    Failed(Failure),
-}
-
-/// Why there is no server; the log has the rest.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Failure {
-    Prepare(String),
-    Start(String),
-}
-
-impl Failure {
-    pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Failure {
-        Failure::Prepare(format!("cannot {action} {}: {error}", path.display()))
-    }
-}
-
-/// What a keeper writes into the file of its lock; it holds as long as the lock is held.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
-    pub pid: i32,
-    pub version: String,
-    pub binaries: PathBuf,
-}
-
-impl Plan {
-    /// As the keeper's argument `--plan`.
-    pub fn to_argument(&self) -> String {
-        serde_json::to_string(self).expect("a plan is plain data")
-    }
-}
-
-impl Record {
-    /// What the location's last keeper wrote.
-    pub fn read(location: &Location) -> Option<Record> {
-        serde_json::from_slice(&std::fs::read(location.keeper()).ok()?).ok()
-    }
-
-    /// Whether a command line is that of a keeper of this location.
-    pub fn is_command_line(text: &str, location: &Location) -> bool {
-        let mut arguments = text.split('\0').skip_while(|argument| *argument != "--plan");
-        let plan = arguments.nth(1).and_then(|plan| serde_json::from_str::<Plan>(plan).ok());
-        plan.is_some_and(|plan| plan.root == location.root())
-    }
-}
 
 /// Keeps the server until it is unused, or SIGTERM or SIGINT asks for its end, or it ends by itself.
 ///
@@ -120,22 +60,34 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
 
     // In this order: whoever sees the keeper's lock free may start another keeper.
     hold_for_life(&location.keeper(), "another keeper to end", LOOK_LIMIT).await?;
-    write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
-    let cluster =
-        hold_for_life(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
+    let record =
+        write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
+    // Unlike the keeper's it is let go when this ends, so that no one sees it held and the keeper's free, which is
+    // the mark of a keeper that was killed.
+    let cluster = hold(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
 
     let start = async {
-        initdb::prepare(plan, location, cluster).await?;
-        Postmaster::start(plan, location, cluster).await
+        initdb::prepare(plan, location, &cluster).await?;
+        Postmaster::start(plan, location, &cluster).await
     };
     let mut postmaster = tokio::select! {
         started = start => started?,
         // What was begun ends by its parent-death signal.
         () = &mut stop_asked => return Err(Failure::Start("it was asked to stop".to_owned())),
     };
+    // No child of ours inherits it: the postmaster was started before.
+    let visitors = match greeting::listen(location) {
+        Ok(visitors) => visitors,
+        Err(error) => {
+            postmaster.stop().await;
+            return Err(Failure::file("make", &location.greeting(), &error));
+        }
+    };
     report(&Report::Ready);
     let lease_path = location.lease();
     let _lease = tokio::select! {
+        // In this order: who asks after the server was asked to stop is not told that it goes on.
+        biased;
         status = postmaster.ended() => {
             warn!("the postmaster ended by itself: {status}");
             return Ok(());
@@ -144,6 +96,7 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
             info!("stopping the server: asked to");
             None
         }
+        never = greeting::greet(&visitors, &record) => match never {},
         unused = lease::unused(&lease_path, Duration::from_millis(plan.grace_ms)) => match unused {
             Ok(lease) => {
                 info!("stopping the server: no one uses it");
@@ -155,6 +108,8 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
             }
         },
     };
+    drop(visitors);
+    let _ = std::fs::remove_file(location.greeting());
     postmaster.stop().await;
     if plan.wipe_at_stop
         && let Err(error) = initdb::erase(location)
@@ -166,14 +121,19 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
 
 /// Takes a lock that only the kernel releases, when the process is gone: whoever waits for it waits for that.
 async fn hold_for_life(path: &Path, what: &'static str, limit: Duration) -> Result<&'static File, Failure> {
-    let held = lock::hold(path, Mode::Exclusive, what, limit).await;
-    held.map(|file| &*Box::leak(Box::new(file))).map_err(|error| Failure::Prepare(error.to_string()))
+    hold(path, what, limit).await.map(|file| &*Box::leak(Box::new(file)))
 }
 
-fn write_record(plan: &Plan, location: &Location) -> std::io::Result<()> {
+async fn hold(path: &Path, what: &'static str, limit: Duration) -> Result<File, Failure> {
+    let held = lock::hold(path, Mode::Exclusive, what, limit).await;
+    held.map_err(|error| Failure::Prepare(error.to_string()))
+}
+
+fn write_record(plan: &Plan, location: &Location) -> std::io::Result<Record> {
     let pid = nix::unistd::getpid().as_raw();
     let record = Record { pid, version: plan.version.clone(), binaries: plan.binaries.clone() };
-    std::fs::write(location.keeper(), serde_json::to_vec(&record)?)
+    std::fs::write(location.keeper(), serde_json::to_vec(&record)?)?;
+    Ok(record)
 }
 
 /// Tells the starter, if it still lives, and lets go of what connects us with it: its pipe and its lock.

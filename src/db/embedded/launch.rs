@@ -13,13 +13,15 @@ use tracing::debug;
 use super::account::Account;
 use super::address::Address;
 use super::binaries;
-use super::keeper::{Failure, Plan, Record, Report};
+use super::greeting;
 use super::lease;
 use super::location::Location;
 use super::lock::{self, Mode};
+use super::plan::Plan;
 use super::probe::{self, Answer};
+use super::record::Record;
+use super::report::{Failure, Report};
 use super::{EmbeddedError, Server};
-use crate::db::target::URL_VARIABLE;
 use crate::ground::config;
 
 /// Longest wait for a keeper's report: its own limits for leftovers, initdb and recovery, and some room.
@@ -81,7 +83,7 @@ pub async fn start(options: &Options) -> Result<Server, EmbeddedError> {
     let lease = lease::take(&location).await?;
     if lock::is_held(&location.keeper())?
         && probe::ask(&Address::of(&location)).await == Answer::Accepting
-        && let Some(record) = Record::read(&location)
+        && let Some(record) = greeting::hear(&location).await
     {
         return Ok(Server::new(location, record, lease));
     }
@@ -113,15 +115,23 @@ async fn attach(location: &Location) -> Result<Option<Record>, EmbeddedError> {
         let refused =
             |reason| Err(EmbeddedError::NotAccepting { directory: location.root().to_owned(), reason });
         match probe::ask(&Address::of(location)).await {
-            Answer::Accepting => return Ok(Record::read(location)),
+            Answer::Accepting => {
+                if let Some(record) = greeting::hear(location).await {
+                    return Ok(Some(record));
+                }
+                // It was killed, or has just begun to stop.
+                last_keepers_end(location).await?;
+            }
             Answer::NotNow(_) if begun.elapsed() < NOT_NOW_LIMIT => tokio::time::sleep(NOT_NOW_PAUSE).await,
             Answer::NotNow(reason) | Answer::Refused(reason) => return refused(reason),
             // A keeper past its start, without a server: it is about to end.
-            Answer::NoOne => {
-                lock::hold(&location.keeper(), Mode::Shared, "the last keeper to end", STOP_LIMIT).await?;
-            }
+            Answer::NoOne => last_keepers_end(location).await?,
         }
     }
+}
+
+async fn last_keepers_end(location: &Location) -> Result<(), EmbeddedError> {
+    lock::hold(&location.keeper(), Mode::Shared, "the last keeper to end", STOP_LIMIT).await.map(drop)
 }
 
 /// Starts a keeper and waits for its report. The keeper shares the caller's `turn`, so that the turn ends with the
@@ -151,7 +161,8 @@ async fn launch(
     let mut command = Command::new(&program);
     command.args(["postgres", "keep", "--plan"]).arg(plan.to_argument()).current_dir("/");
     command.stdin(turn.try_clone().map_err(no_keeper)?).stdout(Stdio::piped()).stderr(new_log(location)?);
-    command.env_remove(URL_VARIABLE);
+    // It may hold the password of another server.
+    command.env_remove("DATABASE_URL");
     for name in config::names("PG") {
         command.env_remove(name);
     }

@@ -14,8 +14,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tracing::warn;
 
-use super::keeper::{Failure, Plan};
 use super::location::{Location, PORT};
+use super::plan::Plan;
+use super::report::Failure;
 use crate::ground::config;
 
 /// Longest wait for the postmaster to accept connections; recovery after a crash is the slow case.

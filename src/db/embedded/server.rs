@@ -7,8 +7,8 @@ use std::sync::Arc;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::address::Address;
-use super::keeper::Record;
 use super::location::Location;
+use super::record::Record;
 
 /// The embedded server. While a clone of this lives, the server is not stopped for want of users.
 #[derive(Debug, Clone)]

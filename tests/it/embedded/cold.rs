@@ -82,14 +82,14 @@ async fn a_killed_starter_leaves_its_server_to_the_next() {
 async fn a_half_made_cluster_is_made_anew() {
     let site = Site::new();
     let server = site.start().await.unwrap();
-    let postmaster = server.data_directory();
+    let data = server.data_directory();
     drop(server);
     site.deserted().await;
     std::fs::remove_file(site.directory().join("init.ok")).unwrap();
-    std::fs::remove_file(postmaster.join("global/pg_control")).unwrap();
-    std::fs::write(postmaster.join("leftover"), "x").unwrap();
+    std::fs::remove_file(data.join("global/pg_control")).unwrap();
+    std::fs::write(data.join("leftover"), "x").unwrap();
     session(&site.start().await.unwrap()).await;
-    assert!(!postmaster.join("leftover").exists());
+    assert!(!data.join("leftover").exists());
 }
 
 #[tokio::test]

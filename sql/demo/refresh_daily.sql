@@ -1,0 +1,3 @@
+-- demo/refresh_daily
+-- The application's own nightly job.
+SELECT refresh_activity_daily()
