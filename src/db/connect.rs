@@ -17,7 +17,9 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Settings of every session. The interval lets the server notice within a second that its client was killed
 /// (PostgreSQL 14 and later, not on every platform: hence the two-step).
+/// Statements outside of [`Session::begin`] rely on READ COMMITTED too, whatever the database's default.
 pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_messages = 'warning'; \
+                                SET default_transaction_isolation = 'read committed'; \
                                 SELECT set_config('client_connection_check_interval', '1s', false) \
                                   FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
 

@@ -12,7 +12,8 @@ use super::source::TimeKind;
 mod part;
 mod template;
 
-pub(super) use part::{capture_function, whole_query};
+pub use part::capture_function;
+pub(super) use part::whole_query;
 use template::Template;
 
 /// Dollar-quote tags begin with this word; a query that holds it is refused.
@@ -299,20 +300,20 @@ pub(super) fn mark_ranges(shape: &Shape) -> String {
     .render()
 }
 
-/// Removes the rollup's functions and tables, its target included.
-pub(super) fn drop(shape: &Shape) -> String {
-    let functions: Vec<String> = FUNCTIONS
-        .iter()
-        .map(|function| format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))))
-        .collect();
-    Template::new("DROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
-        .set("functions", functions.join(", "))
-        .names(shape)
-        .render()
+/// Marks everything as changed.
+pub(super) fn mark_everything(shape: &Shape) -> String {
+    Template::new(include_str!("../../sql/template/capture_truncate.sql")).names(shape).render()
+}
+
+/// Removes the rollup's functions and tables; `target` is qualified and quoted.
+pub(super) fn drop(name: &RollupName, target: &str) -> String {
+    let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
+    let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
+    format!("DROP FUNCTION {};\nDROP TABLE {}, {}, {target};", functions.join(", "), own("mark"), own("wide"))
 }
 
 /// The size of what a backfill would do; parameters as in the template.
-pub(super) fn forecast(shape: &Shape) -> String {
+pub fn forecast(shape: &Shape) -> String {
     let calendar = part::Calendar::of(&shape.source);
     let spliced = |expression: &str| format!("{TAG} || quote_literal({expression}) || {TAG}::timestamptz");
     let rows_between = |from: &str, to: &str| {

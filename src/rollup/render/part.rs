@@ -370,7 +370,7 @@ fn column_list(shape: &Shape) -> String {
 }
 
 /// Name of the capture function of a source.
-pub(in crate::rollup) fn capture_function(source: &TableName) -> TableName {
+pub fn capture_function(source: &TableName) -> TableName {
     use sha2::{Digest, Sha256};
     let digest: String =
         Sha256::digest(source.quoted().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
