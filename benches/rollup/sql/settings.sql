@@ -1,5 +1,5 @@
 -- bench/settings
--- Of a small database server that keeps its promises; no checkpoint and no vacuum falls into a measurement by chance.
+-- Of a small database server that keeps its promises. No checkpoint and no vacuum falls into a measurement by chance.
 ALTER SYSTEM SET fsync = on;
 ALTER SYSTEM SET synchronous_commit = on;
 ALTER SYSTEM SET shared_buffers = '512MB';
