@@ -194,7 +194,7 @@ fn print_report(format: Format, report: &Report) {
     );
     match report.end {
         End::Complete if report.left_in_all > 0 => say!(
-            "{0}: coverage is partial, {1} more to fill; \"highwater backfill {0}\" does so",
+            "{0}: coverage is partial, {1} left to fill; \"highwater backfill {0}\" does so",
             report.rollup,
             counted(report.left_in_all, "month")
         ),

@@ -9,8 +9,8 @@ use highwater::rollup::render;
 
 use crate::rollup::field;
 
-/// Files that no transaction can hold; each has tests of its own.
-const ALONE: [&str; 2] = ["embedded/create_database", "migrate/index_drop"];
+/// Files that no transaction can hold, or that a client has to feed; each has tests of its own.
+const ALONE: [&str; 3] = ["demo/copy", "embedded/create_database", "migrate/index_drop"];
 
 /// What stands for the holes of files that are filled by name, so that they can be prepared or run.
 const HOLES: [(&str, &str); 8] = [
@@ -45,6 +45,14 @@ async fn every_sql_file_is_understood_by_postgres() {
             "CREATE TABLE public.sample_history (version int8 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255));
              CREATE TEMPORARY TABLE rollup_slice (LIKE highwater.rollup_slice)",
         )
+        .await
+        .unwrap();
+    // What the statements of the demonstration run on.
+    session
+        .batch(include_str!("../../examples/upgrade/migrations/V1__activity_and_daily.sql"))
+        .await
+        .unwrap();
+    field::add(&mut session, include_str!("../../examples/upgrade/rollups/activity_hourly.toml"))
         .await
         .unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
