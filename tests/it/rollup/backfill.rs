@@ -58,7 +58,7 @@ async fn partial_coverage_is_recorded_and_the_guard_goes_on_refusing() {
         .await
         .success();
     assert!(
-        ended.stdout.contains("coverage is partial") && ended.stdout.contains("5 other months"),
+        ended.stdout.contains("coverage is partial") && ended.stdout.contains("5 months more to fill"),
         "{ended:?}"
     );
     field::assert_same(&session, SLICES, "SELECT '2024-0' || n, CASE WHEN n BETWEEN 3 AND 5 THEN 'complete' ELSE 'pending' END, (n BETWEEN 3 AND 5)::int FROM generate_series(1, 8) AS n").await;

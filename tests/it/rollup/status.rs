@@ -32,7 +32,7 @@ async fn the_document_has_its_fields() {
     assert!((now - at.timestamp()).abs() < 60, "{rollup}");
     assert!((0.0..60.0).contains(&rollup["lag_seconds"].as_f64().unwrap()), "{rollup}");
     let fixed = serde_json::json!({
-        "name": "event_hourly", "source": "\"app\".\"event\"", "open_marks": 0, "oldest_mark_seconds": null, "slices_complete": 8,
+        "name": "event_hourly", "source": "app.event", "open_marks": 0, "oldest_mark_seconds": null, "slices_complete": 8,
         "slices_pending": 0, "covered_from": "2024-01-01T00:00:00Z", "covered_to": "2024-09-01T00:00:00Z", "last_error": null,
     });
     for (field, value) in fixed.as_object().unwrap() {
@@ -69,13 +69,21 @@ async fn every_health_has_its_exit_code() {
     );
     highwater(&db, &["backfill", "event_hourly"]).await.success();
     assert_eq!(status(&db).await.0, 0);
-    for (lag, code) in [("4 minutes", 0), ("6 minutes", 1), ("61 minutes", 2)] {
+    // A rollup without marks is exact however long ago it was drained; late is a mark that waits.
+    session
+        .batch("UPDATE highwater.rollup SET watermark_at = clock_timestamp() - interval '2 hours' WHERE name = 'event_hourly'")
+        .await
+        .unwrap();
+    let (code, rollup) = status(&db).await;
+    assert!(code == 0 && rollup["lag_seconds"].as_f64().unwrap() > 7000.0, "{rollup}");
+    session.batch("UPDATE app.event SET amount = 1 WHERE id = 1").await.unwrap();
+    for (age, code) in [("4 minutes", 0), ("6 minutes", 1), ("61 minutes", 2)] {
         let set = format!(
-            "UPDATE highwater.rollup SET watermark_at = clock_timestamp() - interval '{lag}' WHERE name = 'event_hourly'"
+            "UPDATE highwater.event_hourly_mark SET marked_at = clock_timestamp() - interval '{age}'"
         );
         session.batch(&set).await.unwrap();
         let (found, rollup) = status(&db).await;
-        assert_eq!(found, code, "{lag}: {rollup}");
+        assert_eq!(found, code, "{age}: {rollup}");
     }
     highwater(&db, &["rollup", "drain", "event_hourly"]).await.success();
     assert_eq!(status(&db).await.0, 0);
