@@ -9,7 +9,7 @@
 -- few; else one scan finds and counts them. The scan is a fifth of all the work of a backfill, and no other connection
 -- can begin before it ends.
 CREATE OR REPLACE FUNCTION {{census}}(p_from timestamptz DEFAULT NULL, p_to timestamptz DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET jit = off AS {{quote}}
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off SET jit = off AS {{quote}}
 DECLARE
   v_from timestamptz := greatest(p_from, {{calendar_start}});
   v_to timestamptz := least(p_to, {{calendar_end}});
@@ -38,7 +38,7 @@ END
 -- After the census such a month held no row when the ledger was made, so everything in it has left a mark: it starts
 -- complete and empty. Before the census nothing is known of it: it starts pending.
 CREATE OR REPLACE FUNCTION {{expand}}() RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET row_security = off AS {{quote}}
 DECLARE
   v_month timestamptz;
   v_is_counted boolean;
@@ -76,7 +76,7 @@ END
 
 -- Attaches the finished table of a month. It waits for CREATE INDEX or ANALYZE on the target, not for readers.
 CREATE OR REPLACE FUNCTION {{attach}}(p_slice timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET lock_timeout = '10s' AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
   v_end timestamptz := p_slice + interval '1 month';
@@ -84,7 +84,6 @@ BEGIN
   -- The CHECK equals the bounds, so that ATTACH need not read the rows again while it holds its lock.
   EXECUTE 'ALTER TABLE ' || v_partition || ' ADD CONSTRAINT highwater_bounds CHECK (bucket >= '
           || quote_literal(p_slice) || ' AND bucket < ' || quote_literal(v_end) || '){{not_null_columns}}';
-  PERFORM set_config('lock_timeout', '10s', true);
   EXECUTE 'ALTER TABLE {{target_text}} ATTACH PARTITION ' || v_partition || ' FOR VALUES FROM ('
           || quote_literal(p_slice) || ') TO (' || quote_literal(v_end) || ')';
   EXECUTE 'ALTER TABLE ' || v_partition || ' DROP CONSTRAINT highwater_bounds';
@@ -116,7 +115,7 @@ END
 -- anew: whoever asks for a rebuild does not trust what was there.
 CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
@@ -134,7 +133,7 @@ END
 -- Fills one slice. `already`: it was complete. `busy`: someone else holds it (only when told not to wait).
 CREATE OR REPLACE FUNCTION {{fill}}(p_slice timestamptz, p_wait boolean DEFAULT true,
   OUT outcome text, OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_started timestamptz := clock_timestamp();
@@ -189,7 +188,7 @@ END
 CREATE OR REPLACE FUNCTION {{drain}}(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
   OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 SET jit = off SET work_mem = '64MB' SET random_page_cost = 1.1 AS {{quote}}
 DECLARE
   v_slice highwater.rollup_slice;
@@ -278,7 +277,7 @@ END
 -- rows it had to add, change or remove. Pending slices that the range touches are filled whole. Slices are locked in
 -- order, so two windows never deadlock.
 CREATE OR REPLACE FUNCTION {{window}}(p_from timestamptz, p_to timestamptz) RETURNS bigint
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off AS {{quote}}
 DECLARE
   v_slice highwater.rollup_slice;
   v_lo timestamptz;

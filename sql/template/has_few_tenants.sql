@@ -12,7 +12,7 @@
            JOIN pg_attribute AS second ON second.attrelid = i.indrelid AND second.attnum = i.indkey[1]
           WHERE i.indrelid = class.oid AND i.indisvalid AND i.indpred IS NULL AND am.amname = 'btree'
             AND first.attname = {{tenant_name_literal}} AND i.indcollation[0] = first.attcollation AND opclass.opcdefault
-            AND second.attname = {{time_name_literal}})
+            AND second.attname = {{time_name_literal}} AND i.indnkeyatts >= 2)
     ), tenant (id, ordinal) AS (
       (SELECT s.{{tenant}}, 1 FROM size CROSS JOIN LATERAL (
          SELECT s.{{tenant}} FROM {{source}} AS s ORDER BY s.{{tenant}} LIMIT 1) AS s)

@@ -18,7 +18,11 @@ WITH new_row AS MATERIALIZED (
 ), judged AS MATERIALIZED (
   SELECT d.*,
          EXISTS (SELECT FROM {{mark}} AS m WHERE {{mark_is_open}})
-      OR EXISTS (SELECT FROM {{wide}} AS w WHERE w.lo <= d.bucket AND w.hi > d.bucket) AS is_open
+      OR EXISTS (SELECT FROM {{wide}} AS w WHERE w.lo <= d.bucket AND w.hi > d.bucket)
+      -- made pending since the slices were listed
+      OR NOT EXISTS (SELECT FROM highwater.rollup_slice AS s
+                      WHERE s.rollup = {{name_literal}} AND s.state = 'complete'
+                        AND s.slice_start = date_trunc('month', d.bucket, 'UTC')) AS is_open
     FROM difference AS d
 )
 SELECT (SELECT count(*) FROM old_row) AS rows,

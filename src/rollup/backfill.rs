@@ -276,7 +276,8 @@ impl Run<'_> {
     ) -> Result<bool, RollupError> {
         let statement = render::call(self.name(), "fill", "$1, $2");
         let mut pause = FIRST_PAUSE;
-        for attempt in 1..=TRIES {
+        let mut attempt = 1;
+        loop {
             let began = Instant::now();
             match self.call(session, &statement, slice, held.is_none()).await {
                 Ok(row) => {
@@ -292,11 +293,11 @@ impl Run<'_> {
                     });
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    attempt += 1;
                 }
-                Err(error) => return Err(self.failed(slice, &error).await),
+                Err(error) => return Err(self.failed(slice, error).await),
             }
         }
-        Err(RollupError::Range(format!("slice {} was tried {TRIES} times", slice.month)))
     }
 
     /// Calls the fill; a second signal cancels it in the server, which rolls it back.
@@ -359,7 +360,7 @@ impl Run<'_> {
     }
 
     /// Records why a slice failed, over a connection of its own since the failed one may be gone.
-    async fn failed(&self, slice: Pending, error: &DbError) -> RollupError {
+    async fn failed(&self, slice: Pending, error: DbError) -> RollupError {
         let reason = error.to_string();
         let recorded = async {
             let session = self.pool.get().await?;
@@ -373,7 +374,7 @@ impl Run<'_> {
             name: self.name().clone(),
             slice: slice.month.to_string(),
             complete,
-            reason,
+            cause: error,
         }
     }
 }

@@ -53,6 +53,8 @@ async fn remove(tx: &Tx<'_>, name: &RollupName) -> Result<(), RollupError> {
         // Without its table the function has no trigger left; another rollup over it has lost its source too.
         None => tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", entry.capture_function)).await?,
     }
-    tx.batch(&render::drop(name, &entry.target)).await?;
+    let target = tx.query_opt(include_str!("../../sql/rollup/resolve_table.sql"), &[&entry.target]).await?;
+    let target = target.map(|row| TableName { schema: row.get("schema"), table: row.get("name") }.quoted());
+    tx.batch(&render::drop(name, target.as_deref())).await?;
     Ok(())
 }

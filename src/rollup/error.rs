@@ -40,9 +40,9 @@ pub enum RollupError {
     #[error("stopped while waiting for another backfill of \"{name}\": {holder}")]
     Stopped { name: RollupName, holder: String },
     #[error(
-        "slice {slice} of \"{name}\" failed: {reason}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
+        "slice {slice} of \"{name}\" failed: {cause}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
-    SliceFailed { name: RollupName, slice: String, complete: usize, reason: String },
+    SliceFailed { name: RollupName, slice: String, complete: usize, cause: DbError },
     #[error("{0}")]
     Range(String),
     /// The caller's fence said that its lock is gone.
@@ -75,9 +75,8 @@ impl RollupError {
             | RollupError::SchemaTooNew { .. } => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
             RollupError::Stopped { .. } => Exit::Interrupted,
-            RollupError::SliceFailed { .. } => Exit::SqlFailed,
             RollupError::LockLost => Exit::LockLost,
-            RollupError::Db(error) => error.exit(),
+            RollupError::SliceFailed { cause: error, .. } | RollupError::Db(error) => error.exit(),
         }
     }
 }

@@ -155,6 +155,7 @@ pub(super) async fn install_capture(
     relations: &[TableName],
 ) -> Result<Vec<Shape>, RollupError> {
     let function = render::capture_function(source);
+    tx.query(include_str!("../../sql/rollup/lock_capture.sql"), &[&source.to_string()]).await?;
     let rows =
         tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
@@ -183,7 +184,7 @@ pub(super) async fn install_capture(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub definition: String,
-    /// Qualified and quoted, as are the next two.
+    /// Qualified, quoted where it must be, as are the next two.
     pub source: String,
     pub target: String,
     pub capture_function: String,

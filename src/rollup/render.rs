@@ -49,7 +49,7 @@ pub fn tables(shape: &Shape) -> String {
     let mark_tenant = shape.source.tenant.as_ref().map(|tenant| {
         let collation =
             tenant.collation.as_ref().map(|collation| format!(" COLLATE {collation}")).unwrap_or_default();
-        format!("tenant {}{collation},\n  ", tenant.type_name)
+        format!("tenant {}{collation},\n  ", tenant.base_type)
     });
     let mut text = Template::new(include_str!("../../sql/template/tables.sql"))
         .set("columns", columns.join(",\n  "))
@@ -264,7 +264,7 @@ fn build_indexes(shape: &Shape) -> String {
 }
 
 /// `pg_temp` last, so that nobody's temporary table stands in for a real one.
-fn search_path(definition: &Definition) -> String {
+pub(super) fn search_path(definition: &Definition) -> String {
     let names: Vec<String> = definition.search_path.iter().map(|schema| identifier(schema)).collect();
     names.into_iter().chain(["pg_temp".to_owned()]).collect::<Vec<String>>().join(", ")
 }
@@ -305,11 +305,13 @@ pub(super) fn mark_everything(shape: &Shape) -> String {
     Template::new(include_str!("../../sql/template/capture_truncate.sql")).names(shape).render()
 }
 
-/// Removes the rollup's functions and tables; `target` is qualified and quoted.
-pub(super) fn drop(name: &RollupName, target: &str) -> String {
+/// Removes the rollup's functions and tables; `target` is qualified and quoted, `None` when it is gone already.
+pub(super) fn drop(name: &RollupName, target: Option<&str>) -> String {
     let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
     let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
-    format!("DROP FUNCTION {};\nDROP TABLE {}, {}, {target};", functions.join(", "), own("mark"), own("wide"))
+    let tables: Vec<String> =
+        [own("mark"), own("wide")].into_iter().chain(target.map(str::to_owned)).collect();
+    format!("DROP FUNCTION {};\nDROP TABLE {};", functions.join(", "), tables.join(", "))
 }
 
 /// The size of what a backfill would do; parameters as in the template.

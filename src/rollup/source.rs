@@ -11,6 +11,8 @@ pub struct Column {
     pub name: String,
     /// With its modifier, as `format_type` prints it.
     pub type_name: String,
+    /// Without its modifier: what a copy of the value is stored as, so that a wider source never overflows it.
+    pub base_type: String,
     /// Qualified and quoted; `None` when it is the type's own.
     pub collation: Option<String>,
     pub not_null: bool,
@@ -49,6 +51,7 @@ pub(super) async fn columns(db: &impl Executor, relation: &str) -> Result<Vec<Co
         .map(|row| Column {
             name: row.get("name"),
             type_name: row.get("type"),
+            base_type: row.get("base_type"),
             collation: row.get("collation_name"),
             not_null: row.get("not_null"),
             category: row.get("category"),

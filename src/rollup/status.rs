@@ -124,14 +124,17 @@ async fn uncounted(
     let shape: Shape = match install::load(session, name).await {
         Ok(shape) => shape,
         Err(RollupError::Misfit { reason, .. }) => return Ok((None, Some(reason))),
-        Err(error) => return Err(error),
+        // One rollup that cannot be looked at must not hide the others.
+        Err(error @ (RollupError::Db(DbError::Lost(_)) | RollupError::NotInstalled)) => return Err(error),
+        Err(error) => return Ok((None, Some(error.to_string()))),
     };
     let tx = session.begin().await?;
     tx.batch(UNCOUNTED_TIMEOUT).await?;
     match tx.query_one(&render::uncounted(&shape), &[]).await {
         Ok(row) => Ok((Some(row.get("rows")), None)),
         Err(DbError::Cancelled(_)) => Ok((None, None)),
-        Err(error) => Err(error.into()),
+        Err(error @ DbError::Lost(_)) => Err(error.into()),
+        Err(error) => Ok((None, Some(error.to_string()))),
     }
 }
 

@@ -6,6 +6,9 @@ use super::error::RollupError;
 use crate::db::{DbError, Session};
 use crate::ground::shutdown::{Shutdown, Urgency};
 
+/// How long after a cancel the next one follows.
+const CANCEL_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Runs `work`, whose statements run on `session`; a signal cancels the one that is running, which rolls it back.
 ///
 /// `None`: it was cancelled. Only for work that may be cut off at any statement.
@@ -24,10 +27,17 @@ pub(super) async fn unless_stopped<T>(
         done = &mut work => return done.map(Some),
         () = shutdown.at_least(Urgency::Soon) => {}
     }
-    if let Err(error) = canceller.cancel().await {
-        warn!(error = %error, "cannot cancel a statement");
-    }
-    match work.await {
+    // Again and again: between two statements there is nothing to cancel, and the next one may be the long one.
+    let done = loop {
+        if let Err(error) = canceller.cancel().await {
+            warn!(error = %error, "cannot cancel a statement");
+        }
+        tokio::select! {
+            done = &mut work => break done,
+            () = tokio::time::sleep(CANCEL_AGAIN) => {}
+        }
+    };
+    match done {
         Err(RollupError::Db(DbError::Cancelled(_))) => Ok(None),
         other => other.map(Some),
     }

@@ -15,7 +15,7 @@ use super::watch::{Fence, Listener, News, Work};
 use super::{drain, install, render};
 use crate::db::pool::Pool;
 use crate::db::target::Target;
-use crate::db::{Executor, Session, connect};
+use crate::db::{Executor, Param, Session, connect};
 use crate::ground::month::Month;
 use crate::ground::shutdown::Shutdown;
 
@@ -120,7 +120,9 @@ pub async fn run(
     report.interrupted = shutdown.is_requested();
     listener.hear(News::Ended { rollup: name.clone(), work: Work::Verify });
     if options.repair && !wrong.is_empty() {
-        report.repaired = Some(repair(&mut session, &shape, &wrong, shutdown).await?);
+        let repaired = repair(&mut session, &shape, &wrong, shutdown).await?;
+        report.repaired = Some(repaired.rows);
+        report.interrupted |= !repaired.is_whole;
     }
     Ok(report)
 }
@@ -170,6 +172,7 @@ impl Proof<'_> {
     ) -> Result<Vec<Found>, RollupError> {
         let session = pool.get().await?;
         session.batch(include_str!("../../sql/rollup/slice_settings.sql")).await?;
+        session.batch(&format!("SET search_path = {}", render::search_path(&self.shape.definition))).await?;
         let mut found = Vec::new();
         while !self.shutdown.is_requested() {
             let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
@@ -178,7 +181,9 @@ impl Proof<'_> {
             let from = self.range.from.map_or(month.start(), |from| from.max(month.start()));
             let to = self.range.to.map_or(month.end(), |to| to.min(month.end()));
             let began = Instant::now();
-            let row = session.query_one(&self.statement, &[&from, &to]).await?;
+            let params: [&dyn Param; 2] = [&from, &to];
+            let compared = async { Ok(session.query_one(&self.statement, &params).await?) };
+            let Some(row) = unless_stopped(&session, self.shutdown, compared).await? else { break };
             let examples: serde_json::Value = row.get("examples");
             let slice = Found {
                 range: (from, to),
@@ -226,8 +231,8 @@ async fn repair(
     shape: &Shape,
     ranges: &[(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)],
     shutdown: &Shutdown,
-) -> Result<i64, RollupError> {
+) -> Result<drain::Report, RollupError> {
     let (starts, ends): (Vec<_>, Vec<_>) = ranges.iter().copied().unzip();
     session.query(&render::mark_ranges(shape), &[&starts, &ends]).await?;
-    Ok(drain::run(session, &shape.definition.name, shutdown).await?.rows)
+    drain::run(session, &shape.definition.name, shutdown).await
 }

@@ -255,7 +255,7 @@ pub(super) struct Claim {
 pub(super) fn tenant(shape: &Shape) -> Claim {
     match &shape.source.tenant {
         Some(tenant) => Claim {
-            declaration: format!("v_tenant {}[];", tenant.type_name),
+            declaration: format!("v_tenant {}[];", tenant.base_type),
             aggregate: "array_agg(c.tenant), array_agg(c.bucket)".to_owned(),
             variables: "v_tenant, v_bucket".to_owned(),
             claimed: "unnest($1, $2) AS c (tenant, bucket)".to_owned(),
