@@ -1,7 +1,7 @@
 //! What highwater costs, beside what plain Postgres costs in the same run; `docs/PERFORMANCE.md` explains the numbers.
 //!
 //! `cargo bench --bench rollup -- [--events N] [--repeat N] [fill] [drain] [capture] [memory]`. It starts a server of
-//! its own and removes it; with `HIGHWATER_BENCH_URL` it uses that one, whose schemas `bench` and `highwater` it
+//! its own and removes its data; with `HIGHWATER_BENCH_URL` it uses that one, whose schemas `bench` and `highwater` it
 //! replaces. The table goes to stderr, one JSON document to stdout.
 
 mod args;
