@@ -22,7 +22,7 @@ impl Fence for LeaseFence {
     fn check(&self) -> BoxFuture<'_, Result<(), RollupError>> {
         Box::pin(async {
             let session = self.context.sessions.take().await?;
-            let is_held = self.context.is_held(&session).await?;
+            let is_held = self.context.is_held(&*session).await?;
             self.context.sessions.put(session).await;
             if is_held { Ok(()) } else { Err(RollupError::LockLost) }
         })

@@ -47,7 +47,7 @@ pub async fn run(context: &Context) -> Outcome {
         Ok(session) => session,
         Err(error) => return ending(&error),
     };
-    match context.is_held(&session).await {
+    match context.is_held(&*session).await {
         Ok(true) => {}
         Ok(false) => return lost(context),
         Err(error) => return ending(&error),

@@ -51,7 +51,7 @@ pub async fn run(context: &Context) -> Outcome {
         Ok(session) => session,
         Err(error) => return ending(&error),
     };
-    let lags = match read(&session).await {
+    let lags = match read(&*session).await {
         Ok(lags) => lags,
         Err(error) => return ending(&error),
     };
