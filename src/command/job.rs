@@ -33,7 +33,7 @@ enum Action {
     Show {
         name: String,
     },
-    /// Record plan times as skipped until the job is resumed; a run in hand ends
+    /// Record plan times as skipped until the job is resumed; a run in hand goes on
     Pause {
         name: String,
     },

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, warn};
 
 use super::SchedulerError;
@@ -98,7 +98,13 @@ pub async fn finish_bare(db: &impl Executor, ended: &Ended, reason: &str) -> Res
 
 /// Records the ends that arrive, until the last sender is gone. While the database cannot be reached they wait, each as
 /// long as its lease lasts; after that the sweep of some worker speaks for them.
-pub async fn keep(target: Arc<Target>, mut ends: mpsc::UnboundedReceiver<(Hold, Outcome)>) {
+///
+/// `wake` is told of each batch that was recorded: the next plan of a scope that forbids overlap can be claimed then.
+pub async fn keep(
+    target: Arc<Target>,
+    mut ends: mpsc::UnboundedReceiver<(Hold, Outcome)>,
+    wake: Arc<Notify>,
+) {
     let mut session: Option<Session> = None;
     let mut pace = Pace::default();
     let mut waiting: Vec<(Hold, Outcome)> = Vec::new();
@@ -121,6 +127,7 @@ pub async fn keep(target: Arc<Target>, mut ends: mpsc::UnboundedReceiver<(Hold, 
         match record(&mut session, &target, &mut waiting).await {
             Ok(()) if waiting.is_empty() => {
                 pace.reset();
+                wake.notify_one();
             }
             Ok(()) => tokio::time::sleep(LOCKED_PAUSE).await,
             Err(reason) => {

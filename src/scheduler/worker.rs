@@ -80,7 +80,8 @@ pub async fn run(
         Arc::clone(&vitals),
     ));
     let (ends, received) = mpsc::unbounded_channel();
-    let finisher = tokio::spawn(finish::keep(Arc::clone(&target), received));
+    let wake = Arc::new(Notify::new());
+    let finisher = tokio::spawn(finish::keep(Arc::clone(&target), received, Arc::clone(&wake)));
     let (abandon, abandoned) = shutdown::channel();
     let mut worker = Worker {
         sessions: Sessions::new(Arc::clone(&target)),
@@ -92,7 +93,7 @@ pub async fn run(
         shutdown: shutdown.clone(),
         abandoned,
         ends,
-        wake: Arc::new(Notify::new()),
+        wake,
         runs: JoinSet::new(),
         control: Some(session),
         planned_at: None,
@@ -195,7 +196,6 @@ impl Worker {
                     if pace.reset() {
                         info!("the database answers again");
                     }
-                    // A full batch may have left more behind.
                     if is_full { Duration::ZERO } else { POLL.mul_f64(0.9 + 0.1 * pace::fraction()) }
                 }
                 Ok(Err(error)) => {
@@ -225,7 +225,7 @@ impl Worker {
         }
     }
 
-    /// One round: sweep, plan, claim, begin. Returns whether the claim brought all that there was room for in it.
+    /// One round: sweep, plan, claim, begin. Returns whether another claim may bring more at once.
     async fn round(&mut self) -> Result<bool, SchedulerError> {
         while let Some(ended) = self.runs.try_join_next() {
             if let Err(error) = ended {
@@ -250,7 +250,8 @@ impl Worker {
             self.vitals.count_made(made.due, made.skipped);
             self.planned_at = Some(Instant::now());
         }
-        let room = self.options.concurrency.saturating_sub(running).min(claim::MOST);
+        let free = self.options.concurrency.saturating_sub(running);
+        let room = free.min(claim::MOST);
         if room == 0 {
             return Ok(false);
         }
@@ -260,7 +261,7 @@ impl Worker {
         let sent = Instant::now();
         let claimed = claim::claim(session, &self.identity, kinds, room).await?;
         self.vitals.count_claim(claimed.len(), sent.elapsed());
-        let is_full = claimed.len() == room && room < self.options.concurrency;
+        let is_full = claimed.len() == room && free > room;
         for one in claimed {
             self.begin(one, sent);
         }

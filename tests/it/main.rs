@@ -13,6 +13,7 @@ mod migrate_pooler;
 mod migrate_statement;
 mod readme;
 mod scheduler_claim;
+mod scheduler_cost;
 mod scheduler_plan;
 mod scheduler_site;
 mod scheduler_states;
