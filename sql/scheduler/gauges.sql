@@ -1,5 +1,5 @@
 -- scheduler/gauges
--- The ledger in numbers, for metrics: only what is waiting or running, which its partial indexes hold small.
+-- The ledger in numbers, for metrics: what waits, what runs, and the oldest of each.
 SELECT count(*) FILTER (WHERE plan.state IN ('due', 'retrying')) AS waiting,
        count(*) FILTER (WHERE plan.state = 'running') AS running,
        coalesce(extract(epoch FROM clock_timestamp() - min(plan.next_try_at)), 0)::float8 AS oldest_due_seconds,

@@ -322,3 +322,29 @@ async fn a_worker_without_our_schema_says_what_to_do() {
     assert_eq!(ended.code(), 3, "{ended:?}");
     assert!(ended.stderr.contains("highwater migrate up"), "{ended:?}");
 }
+
+#[tokio::test]
+async fn drift_is_an_alarm_that_drains_do_not_clear() {
+    let db = migrated().await;
+    let session = db.session().await;
+    session.batch(INSERT).await.unwrap();
+    highwater(&db, &["rollup", "drain", "usage_hourly"]).await.success();
+    session.batch("UPDATE highwater.usage_hourly SET event_count = event_count + 1").await.unwrap();
+    let worker = worker(&db);
+    until(&db, "SELECT count(*) FROM highwater.plan WHERE job = 'verify' AND state = 'retrying' AND error LIKE 'drift: 1 of 1 rows%'").await;
+    // A drain that begins afterwards works, and changes nothing about it.
+    highwater(&db, &["job", "pause", "verify"]).await.success();
+    worker.signal(Signal::SIGTERM);
+    worker.ended().await.success();
+    let again = spawn(&db, &["worker", "--listen", "127.0.0.1:0"]);
+    session.batch(INSERT).await.unwrap();
+    until(&db, "SELECT count(*) FROM highwater.rollup WHERE watermark_at > (SELECT max(recorded_at) FROM highwater.usage_event)").await;
+    let status = highwater(&db, &["status"]).await;
+    assert!(status.code() == 2 && status.stdout.contains("drift: 1 of 1 rows"), "{status:?}");
+    // A person's repair does.
+    highwater(&db, &["rollup", "verify", "usage_hourly", "--repair"]).await;
+    highwater(&db, &["rollup", "drain", "usage_hourly"]).await.success();
+    highwater(&db, &["status"]).await.success();
+    again.signal(Signal::SIGTERM);
+    again.ended().await.success();
+}
