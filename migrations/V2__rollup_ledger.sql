@@ -51,7 +51,9 @@ CREATE TABLE highwater.rollup_slice (
   error text,
   PRIMARY KEY (rollup, slice_start),
   CONSTRAINT rollup_slice_is_a_month CHECK (
-    slice_start = date_trunc('month', slice_start, 'UTC') AND slice_end = slice_start + interval '1 month')
+    -- In UTC, not in the session's zone: a dump must load anywhere.
+    slice_start = date_trunc('month', slice_start, 'UTC')
+    AND slice_end = (slice_start AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE highwater.rollup_slice IS 'One calendar month of one rollup: whoever writes that month holds this row FOR UPDATE in the same transaction.';
 COMMENT ON COLUMN highwater.rollup_slice.rollup IS 'Name of the rollup.';

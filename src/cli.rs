@@ -31,13 +31,13 @@ pub struct Global {
     /// postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql
     /// [default: $DATABASE_URL, else an embedded server]
     // The variable is read in db/target.rs, so that help never prints its value.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub database_url: Option<String>,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
     pub format: Format,
     /// Log more to stderr: -v info, -vv debug [env: HIGHWATER_LOG]
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
 }
 

@@ -1,6 +1,11 @@
 -- rollup/status
 -- One row per rollup. Coverage is the newest stretch without a pending slice.
-WITH slice AS (
+WITH RECURSIVE tree (name, relid) AS (
+  -- every relation that capture must stand on
+  SELECT rollup.name, pg_catalog.to_regclass(rollup.source)::oid FROM highwater.rollup AS rollup
+  UNION
+  SELECT tree.name, inherits.inhrelid FROM tree JOIN pg_catalog.pg_inherits AS inherits ON inherits.inhparent = tree.relid
+), slice AS (
   SELECT slice.rollup,
          count(*) FILTER (WHERE slice.state = 'complete') AS complete,
          count(*) FILTER (WHERE slice.state = 'pending') AS pending,
@@ -19,17 +24,14 @@ WITH slice AS (
     FROM slice
 ), bare AS (
   -- relations of the source, partitions included, that lack a capture trigger or have it disabled
-  SELECT rollup.name, array_agg(tree.relid::regclass::text ORDER BY tree.relid::regclass::text) AS relations
-    FROM highwater.rollup AS rollup
-   CROSS JOIN LATERAL (
-     SELECT t.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(rollup.source)) AS t
-     UNION SELECT pg_catalog.to_regclass(rollup.source)) AS tree (relid)
+  SELECT tree.name, array_agg(tree.relid::regclass::text ORDER BY tree.relid::regclass::text) AS relations
+    FROM tree
    WHERE tree.relid IS NOT NULL
      AND (SELECT count(*) FROM pg_catalog.pg_trigger AS trigger
            WHERE trigger.tgrelid = tree.relid AND trigger.tgenabled IN ('O', 'A')
              AND trigger.tgname IN ('highwater_capture_insert', 'highwater_capture_update',
                                     'highwater_capture_delete', 'highwater_capture_truncate')) < 4
-   GROUP BY rollup.name
+   GROUP BY tree.name
 )
 SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.drained_at, rollup.census_at,
        extract(epoch FROM clock_timestamp() - rollup.watermark_at)::float8 AS lag_seconds,

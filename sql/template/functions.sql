@@ -5,7 +5,9 @@
 
 -- The census: makes a pending slice for every month of [p_from, p_to) that holds rows and has none. Over the whole
 -- calendar it also completes the ledger: from then on a month without a slice is a month without rows, or a marked one.
--- An index that leads with the time finds the months by jumping; else one scan finds and counts them.
+-- An index that leads with the time finds the months by jumping, and so does one of (tenant, time) while tenants are
+-- few; else one scan finds and counts them. The scan is a fifth of all the work of a backfill, and no other connection
+-- can begin before it ends.
 CREATE OR REPLACE FUNCTION {{census}}(p_from timestamptz DEFAULT NULL, p_to timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET jit = off AS {{quote}}
 DECLARE
@@ -18,6 +20,7 @@ BEGIN
     EXECUTE {{tag}}
 {{census_by_index}}
     {{tag}} USING v_from, v_to;
+  {{census_by_tenant}}
   ELSE
     EXECUTE {{tag}}
 {{census_by_scan}}
@@ -97,6 +100,8 @@ DECLARE
   v_before timestamptz := clock_timestamp();
   v_oldest timestamptz;
 BEGIN
+  -- An older snapshot would not show the marks that were committed before the clock was read.
+  PERFORM highwater.assert_read_committed();
   SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w))
     INTO v_oldest;
   UPDATE highwater.rollup AS r
@@ -107,18 +112,21 @@ END
 {{quote}};
 
 -- Rewrites one range of a complete slice, both ends on the grain and inside it, by difference: rows that are right
--- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement.
+-- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement. Rows are counted
+-- anew: whoever asks for a rebuild does not trust what was there.
 CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_rows bigint;
 BEGIN
   EXECUTE {{tag}}
 {{range_difference}}
   {{tag}} INTO rows_added, rows_changed, rows_removed USING p_from, p_to;
-  UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+  EXECUTE 'SELECT count(*) FROM ' || v_partition INTO v_rows;
+  UPDATE highwater.rollup_slice AS s SET rows = v_rows, drained_at = clock_timestamp()
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
 END
 {{quote}};
@@ -164,11 +172,12 @@ BEGIN
     rows_removed := 0;
     {{build_indexes}}
     PERFORM {{attach}}(p_slice);
+    UPDATE highwater.rollup_slice AS s SET rows = rows_added
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   END IF;
   UPDATE highwater.rollup_slice AS s
      SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
-         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL,
-         rows = coalesce(s.rows, 0) + rows_added - rows_removed
+         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   outcome := 'filled';
 END
@@ -204,7 +213,6 @@ BEGIN
      WHERE s.rollup = {{name_literal}} ORDER BY due.oldest, s.slice_start LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
   END IF;
   slice_start := v_slice.slice_start;
-  v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
   IF v_slice.state IS NULL THEN
     IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split) OR EXISTS (
       SELECT FROM {{mark}} AS m WHERE NOT EXISTS (
@@ -229,6 +237,7 @@ BEGIN
     END IF;
   ELSE
     outcome := 'drained';
+    v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
     WITH claimed AS (
       DELETE FROM {{wide}} AS w WHERE w.split AND w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end
       RETURNING w.lo, w.hi
@@ -248,10 +257,16 @@ BEGIN
       -- Planned with the arrays in hand, so that their length is known.
       EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};
       GET DIAGNOSTICS marks = ROW_COUNT;
+      IF marks < buckets THEN
+        RAISE EXCEPTION 'claimed % buckets of rollup "%" and found % marks: the tenant was NOT NULL when it was installed and can be NULL now',
+            buckets, {{name_literal}}, marks
+          USING HINT = format('"highwater rollup drop %1$s", then add the definition again', {{name_literal}});
+      END IF;
       EXECUTE {{tag}}
 {{bucket_difference}}
       {{tag}} INTO rows_added, rows_changed, rows_removed USING {{claim_into}};
-      UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+      UPDATE highwater.rollup_slice AS s
+         SET rows = greatest(s.rows + rows_added - rows_removed, 0), drained_at = clock_timestamp()
        WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
     END IF;
   END IF;
@@ -268,6 +283,7 @@ DECLARE
   v_slice highwater.rollup_slice;
   v_lo timestamptz;
   v_hi timestamptz;
+  v_changed record;
   v_rows bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
@@ -286,8 +302,9 @@ BEGIN
       v_hi := least(p_to, v_slice.slice_end);
       DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
       DELETE FROM {{wide}} AS w WHERE w.lo >= v_lo AND w.hi <= v_hi;
-      v_rows := v_rows + (SELECT b.rows_added + b.rows_changed + b.rows_removed
-                            FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b);
+      SELECT b.rows_added, b.rows_changed, b.rows_removed INTO v_changed
+        FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
+      v_rows := v_rows + v_changed.rows_added + v_changed.rows_changed + v_changed.rows_removed;
     END IF;
   END LOOP;
   RETURN v_rows;

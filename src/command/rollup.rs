@@ -1,7 +1,7 @@
 //! `highwater rollup`: definitions and their life.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::{say, tell};
 use crate::db::connect;
-use crate::ground::digits::grouped;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::definition::Definition;
@@ -106,7 +106,7 @@ struct Verify {
     #[arg(long, value_name = "WHEN", value_parser = when::parse)]
     to: Option<DateTime<Utc>>,
     /// Compare this many random months
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(i32).range(1..))]
     sample: Option<i32>,
     /// Make differing months right
     #[arg(long)]
@@ -156,10 +156,7 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
             };
             let text = draft.text();
             Definition::parse(&text, &out.display().to_string())?;
-            let mut file = std::fs::File::create_new(&out)
-                .map_err(|error| UsageError(format!("cannot write {}: {error}", out.display())))?;
-            file.write_all(text.as_bytes()).with_context(|| format!("write {}", out.display()))?;
-            tell!("wrote {}", out.display());
+            write_new(&out, &text)?;
             (text, out)
         }
         (None, _, _) => bail!(UsageError("give a definition file, or --table and --time".to_owned())),
@@ -186,6 +183,22 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Writes a definition file. One with the same text, from a try that was refused later on, is left as it is.
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    match std::fs::File::create_new(path) {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
+            tell!("wrote {}", path.display());
+            Ok(())
+        }
+        Err(_) if std::fs::read_to_string(path).is_ok_and(|there| there == text) => Ok(()),
+        Err(error) => bail!(UsageError(format!(
+            "cannot write {}: {error}; choose another file with --out",
+            path.display()
+        ))),
+    }
 }
 
 async fn list(global: &Global) -> anyhow::Result<Exit> {
@@ -236,10 +249,10 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
             ),
             Format::Text => {
                 say!(
-                    "{name}: {} marks, {} buckets, {} rows written",
-                    grouped(report.marks),
-                    grouped(report.buckets),
-                    grouped(report.rows)
+                    "{name}: {}, {}, {} written",
+                    counted(report.marks, "mark"),
+                    counted(report.buckets, "bucket"),
+                    counted(report.rows, "row")
                 );
                 if report.pending > 0 {
                     say!(
@@ -317,15 +330,15 @@ fn print_proof(report: &verify::Report) {
 async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result<Exit> {
     let target = global.target().await?;
     let mut session = connect::connect(&target, "rollup drop").await?;
-    let shape = install::load(&mut session, name).await?;
+    let entry = install::entry(&session, name).await?;
     if !yes {
         if !std::io::stdin().is_terminal() {
             bail!(UsageError(format!(
                 "this removes table {} and all its rows; add --yes to do so",
-                shape.target
+                entry.target
             )));
         }
-        eprint!("remove table {} and all its rows? [y/N] ", shape.target);
+        eprint!("remove table {} and all its rows? [y/N] ", entry.target);
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -338,7 +351,7 @@ async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result
         Format::Json => {
             say!("{}", json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true}));
         }
-        Format::Text => say!("{name}: removed; {} stays as it was", shape.source.table),
+        Format::Text => say!("{name}: removed; {} stays as it was", entry.source),
     }
     Ok(Exit::Done)
 }

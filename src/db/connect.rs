@@ -15,11 +15,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Unacknowledged data breaks a TCP connection after this long, so that a dead peer's locks do not stay.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Settings of every session. The interval lets the server notice within a second that its client was killed
-/// (PostgreSQL 14 and later, not on every platform: hence the two-step).
-pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_messages = 'warning'; \
-                                SELECT set_config('client_connection_check_interval', '1s', false) \
-                                  FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+/// Settings of every session, whatever the role or the database has as defaults: a fill takes as long as it takes, and
+/// what it computes must be read by a snapshot of its own. The interval lets the server notice within a second that its
+/// client was killed (not on every platform, hence the look at pg_settings).
+pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET statement_timeout = 0; SET client_min_messages = 'warning'; \
+     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+     SELECT set_config('client_connection_check_interval', '1s', false) \
+       FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
 
 /// Opens a dedicated connection, for locks and for work that must not share its session.
 ///

@@ -174,6 +174,7 @@ fn add(sum: Option<u64>, more: Option<i64>) -> Option<u64> {
 fn fault(error: RollupError) -> HookError {
     match error {
         RollupError::LockLost => HookError::LockLost,
+        RollupError::Stopped { .. } => HookError::Interrupted,
         RollupError::Db(error) => HookError::Db(error),
         other => HookError::Failed(Box::new(other)),
     }

@@ -7,6 +7,7 @@ use tracing::debug;
 
 use super::error::RollupError;
 use super::name::RollupName;
+use super::stop::unless_stopped;
 use super::{install, ledger, render};
 use crate::db::{DbError, Executor, Param, Row, Session};
 use crate::ground::shutdown::Shutdown;
@@ -94,7 +95,6 @@ async fn drain(
 ) -> Result<Report, RollupError> {
     let row = session.query_one(include_str!("../../sql/rollup/clock.sql"), &[]).await?;
     let began: DateTime<Utc> = row.get("now");
-    ledger::prepare(session, shape, false).await?;
     let mut report = Report {
         rollup: name.clone(),
         passes: 0,
@@ -105,12 +105,13 @@ async fn drain(
         watermark_at: None,
         is_whole: false,
     };
+    // A signal rolls back what is in hand: it may be a wait for a month that someone else writes for hours.
+    if unless_stopped(session, shutdown, ledger::prepare(session, shape, false)).await?.is_none() {
+        return Ok(report);
+    }
     let mut wait = false;
-    loop {
-        if shutdown.is_requested() {
-            break;
-        }
-        let pass = pass(session, name, wait).await?;
+    while !shutdown.is_requested() {
+        let Some(pass) = unless_stopped(session, shutdown, pass(session, name, wait)).await? else { break };
         report.passes += 1;
         report.marks += pass.marks;
         report.buckets += pass.buckets;
@@ -122,7 +123,7 @@ async fn drain(
         }
         wait = pass.outcome == Outcome::Busy;
         if pass.outcome == Outcome::Unexpanded {
-            expand(session, name).await?;
+            ledger::expand(session, name).await?;
         }
     }
     let progress = ledger::progress(session, name).await?;
@@ -147,12 +148,6 @@ pub async fn pass(session: &Session, name: &RollupName, wait: bool) -> Result<Pa
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Gives slices to the months that marks name: what a pass that came out [`Outcome::Unexpanded`] asks for.
-pub async fn expand(session: &Session, name: &RollupName) -> Result<(), RollupError> {
-    session.query(&render::call(name, "expand", ""), &[]).await?;
-    Ok(())
 }
 
 /// One pass that the server makes only if `fence` returns a row, in the same statement, so that whatever row the fence

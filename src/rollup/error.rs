@@ -36,6 +36,9 @@ pub enum RollupError {
     SchemaTooNew { found: i64 },
     #[error("another backfill of \"{name}\" is running: {holder}")]
     Busy { name: RollupName, holder: String },
+    /// A signal came during the wait for another backfill.
+    #[error("stopped while waiting for another backfill of \"{name}\": {holder}")]
+    Stopped { name: RollupName, holder: String },
     #[error(
         "slice {slice} of \"{name}\" failed: {reason}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
@@ -71,6 +74,7 @@ impl RollupError {
             | RollupError::SchemaTooOld { .. }
             | RollupError::SchemaTooNew { .. } => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
+            RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::SliceFailed { .. } => Exit::SqlFailed,
             RollupError::LockLost => Exit::LockLost,
             RollupError::Db(error) => error.exit(),

@@ -34,7 +34,7 @@ pub enum TimeKind {
 pub struct Source {
     pub table: TableName,
     pub columns: Vec<Column>,
-    /// The table and every partition below it: where capture must stand.
+    /// The table and every partition or inheriting table below it: where capture must stand.
     pub relations: Vec<TableName>,
     pub time: String,
     pub time_kind: TimeKind,
@@ -122,8 +122,8 @@ async fn resolve(db: &impl Executor, name: &RollupName, written: &str) -> Result
     }
 }
 
-/// The table and every partition below it.
-async fn relations(db: &impl Executor, table: &TableName) -> Result<Vec<TableName>, RollupError> {
+/// The table and every partition or inheriting table below it.
+pub(super) async fn relations(db: &impl Executor, table: &TableName) -> Result<Vec<TableName>, RollupError> {
     let rows = db.query(include_str!("../../sql/rollup/leaves.sql"), &[&table.quoted()]).await?;
     Ok(rows.iter().map(|row| TableName { schema: row.get("schema"), table: row.get("name") }).collect())
 }

@@ -10,6 +10,7 @@ use super::error::RollupError;
 use super::ledger::{self, Range};
 use super::name::RollupName;
 use super::shape::Shape;
+use super::stop::unless_stopped;
 use super::watch::{Fence, Listener, News, Work};
 use super::{drain, install, render};
 use crate::db::pool::Pool;
@@ -22,7 +23,7 @@ use crate::ground::shutdown::Shutdown;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub range: Range,
-    /// Compare this many random slices instead of all.
+    /// Compare this many random slices instead of all; at least 1.
     pub sample: Option<i32>,
     /// Connections that compare; at least 1.
     pub parallel: usize,
@@ -56,7 +57,8 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// [`RollupError::Unknown`] and the like; drift is no error but a [`Report`].
+/// [`RollupError::Range`] for ends off the grain, [`RollupError::Unknown`] and the like; drift is no error but a
+/// [`Report`].
 pub async fn run(
     target: &Target,
     subcommand: &str,
@@ -68,8 +70,9 @@ pub async fn run(
 ) -> Result<Report, RollupError> {
     let mut session = connect::connect(target, subcommand).await?;
     let shape = install::load(&mut session, name).await?;
+    check_range(&shape, options.range)?;
     // A month with rows and without a slice would escape the comparison: the census makes it pending.
-    ledger::prepare(&session, &shape, options.sample.is_none()).await?;
+    unless_stopped(&session, shutdown, ledger::prepare(&session, &shape, options.sample.is_none())).await?;
     let slices = complete(&session, name, options).await?;
     let pending = ledger::pending(&session, &shape, options.range).await?.len();
     let source_rows = slices.iter().map(|(_, rows)| rows).sum();
@@ -120,6 +123,26 @@ pub async fn run(
         report.repaired = Some(repair(&mut session, &shape, &wrong, shutdown).await?);
     }
     Ok(report)
+}
+
+/// A range that cuts a bucket would compare the half of it with the whole, and a repair would write the half.
+fn check_range(shape: &Shape, range: Range) -> Result<(), RollupError> {
+    let definition = &shape.definition;
+    for end in [range.from, range.to].into_iter().flatten() {
+        if !definition.grain.is_boundary(end) {
+            let grain = definition.grain.interval().trim_start_matches("interval ");
+            return Err(RollupError::Range(format!(
+                "{end} is not a bucket boundary of rollup \"{}\", whose grain is {grain}",
+                definition.name
+            )));
+        }
+    }
+    match (range.from, range.to) {
+        (Some(from), Some(to)) if from >= to => {
+            Err(RollupError::Range(format!("the range from {from} to {to} is empty")))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Found {

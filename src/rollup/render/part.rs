@@ -71,6 +71,27 @@ impl Calendar<'_> {
     }
 }
 
+/// A statement of the census, over `[$1, $2)`.
+pub(super) fn census(shape: &Shape, text: &'static str) -> String {
+    let calendar = Calendar::of(&shape.source);
+    let tenant = shape.source.tenant.as_ref().map(|tenant| tenant.name.as_str()).unwrap_or_default();
+    Template::new(text)
+        .set("instant", calendar.instant.clone())
+        .set("source", shape.source.table.quoted())
+        .set("source_literal", literal(&shape.source.table.quoted()))
+        .set("time", identifier(&shape.source.time))
+        .set("time_name_literal", literal(&shape.source.time))
+        .set("tenant", identifier(tenant))
+        .set("tenant_name_literal", literal(tenant))
+        .set("at_or_after_from", calendar.at_or_after("$1"))
+        .set("at_or_after_next_month", calendar.at_or_after("(month.at + interval '1 month')"))
+        .set("before_month_after", calendar.before("(month.at + interval '2 months')"))
+        .set("before_to", calendar.before("$2"))
+        .set("origin", ORIGIN.to_owned())
+        .names(shape)
+        .render()
+}
+
 /// The bucket of a row of `s`.
 fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String {
     format!("date_bin({}, {}, {ORIGIN})", definition.grain.interval(), calendar.instant)
@@ -349,7 +370,7 @@ fn column_list(shape: &Shape) -> String {
 }
 
 /// Name of the capture function of a source.
-pub(in crate::rollup) fn capture_function(source: &TableName) -> TableName {
+pub fn capture_function(source: &TableName) -> TableName {
     use sha2::{Digest, Sha256};
     let digest: String =
         Sha256::digest(source.quoted().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();

@@ -91,7 +91,7 @@ async fn passes(
                 Duration::ZERO
             }
             Pass::Unexpanded => {
-                drain::expand(session, name).await?;
+                ledger::expand(session, name).await?;
                 Duration::ZERO
             }
             Pass::Busy => BUSY_PAUSE,
