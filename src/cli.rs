@@ -13,6 +13,7 @@ use crate::ground::exit::Exit;
 use crate::ground::{config, logging, shutdown::Shutdown};
 use crate::migrate::MigrateError;
 use crate::rollup::{RollupError, UsageError};
+use crate::scheduler::SchedulerError;
 
 /// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
 #[derive(Debug, Parser)]
@@ -70,6 +71,12 @@ enum Command {
     Backfill(command::backfill::Args),
     Rollup(command::rollup::Args),
     Status(command::status::Args),
+    Worker(command::worker::Args),
+    /// What ran, what waits, what was skipped and why: the ledger of the worker
+    Plans(command::plans::Args),
+    /// The worker's jobs: look, add, pause, run by hand
+    Job(command::job::Args),
+    Health(command::health::Args),
     /// The embedded Postgres that is used when no database is named
     Postgres(command::postgres::Args),
 }
@@ -97,7 +104,12 @@ pub fn main() -> Exit {
         tell!("error: cannot take the password off the command line: {error}; use DATABASE_URL instead");
         return Exit::Unexpected;
     }
-    logging::init(cli.global.verbose);
+    let (verbosity, form) = match &cli.command {
+        // A service tells its story unasked.
+        Command::Worker(args) => (cli.global.verbose.saturating_add(1), args.log_format()),
+        _ => (cli.global.verbose, logging::Form::Text),
+    };
+    logging::init(verbosity, form);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -123,6 +135,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
         Command::Status(command::status::Args {}) => command::status::run(&global).await,
+        Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
+        Command::Plans(args) => command::plans::run(&global, args).await,
+        Command::Job(args) => command::job::run(&global, args).await,
+        Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
 }
@@ -139,6 +155,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<RollupError>() {
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<SchedulerError>() {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<DemoError>() {

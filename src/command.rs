@@ -2,8 +2,11 @@
 
 pub mod backfill;
 pub mod demo;
+pub mod health;
+pub mod job;
 mod meter;
 pub mod migrate;
+pub mod plans;
 pub mod postgres;
 mod progress;
 pub mod rollup;
@@ -12,3 +15,4 @@ pub mod status;
 mod table;
 mod teller;
 mod when;
+pub mod worker;

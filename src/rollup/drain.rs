@@ -9,7 +9,7 @@ use super::error::RollupError;
 use super::name::RollupName;
 use super::stop::unless_stopped;
 use super::{install, ledger, render};
-use crate::db::{DbError, Executor, Row, Session};
+use crate::db::{DbError, Executor, Param, Row, Session};
 use crate::ground::shutdown::Shutdown;
 
 /// Buckets that one pass claims: about a second's work, so that a pass never holds a month for long.
@@ -140,6 +140,34 @@ pub async fn pass(session: &Session, name: &RollupName, wait: bool) -> Result<Pa
     loop {
         match session.query_one(&statement, &[&BUCKETS_PER_PASS, &wait]).await {
             Ok(row) => return read(&row),
+            Err(DbError::Retry(_) | DbError::LockTimeout(_)) if attempt < TRIES => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One pass that the server makes only if `fence` returns a row, in the same statement, so that whatever row the fence
+/// locks stays locked until the pass has committed. `None`: the fence returned none, and nothing was done.
+///
+/// `fence` is a SELECT over `$1`, `$2`, ..., for which `values` stand.
+pub async fn pass_if(
+    session: &Session,
+    name: &RollupName,
+    fence: &str,
+    values: &[&dyn Param],
+) -> Result<Option<Pass>, RollupError> {
+    let call = render::call(name, "drain", &format!("{BUCKETS_PER_PASS}, false"));
+    let call = call.strip_prefix("SELECT * FROM ").unwrap_or(&call);
+    let statement = format!("SELECT called.* FROM ({fence}) AS fence CROSS JOIN LATERAL {call}");
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        match session.query_opt(&statement, values).await {
+            Ok(row) => return row.map(|row| read(&row)).transpose(),
             Err(DbError::Retry(_) | DbError::LockTimeout(_)) if attempt < TRIES => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;

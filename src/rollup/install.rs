@@ -28,7 +28,11 @@ pub enum Installed {
 /// [`RollupError::Exists`] for another definition of that name, [`RollupError::Misfit`] or [`RollupError::NoIndex`]
 /// when definition and source do not go together, [`RollupError::NotInstalled`] without highwater's own schema.
 pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, RollupError> {
-    require_schema(tx).await?;
+    // A schema that is only too old for other work is fine: highwater's own migrations install rollups on their way up.
+    match require_schema(tx).await {
+        Ok(()) | Err(RollupError::SchemaTooOld { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let name = &definition.name;
     if let Some(row) = tx.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? {
         return if row.get::<_, String>("definition_sha256") == definition.sha256() {
@@ -80,6 +84,7 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
 ///
 /// As [`install`].
 pub async fn install_now(session: &mut Session, definition: &Definition) -> Result<Installed, RollupError> {
+    require_schema(&*session).await?;
     let mut attempt = 1;
     loop {
         let tx = session.begin().await?;
