@@ -145,6 +145,15 @@ END
 $$;
 COMMENT ON FUNCTION highwater.estimate_bytes(text) IS 'How much disk the planner''s idea of a query''s result would take with a unique index over it.';
 
+CREATE FUNCTION highwater.refuse_bucket(p_rollup text, p_wanted timestamptz, p_found timestamptz) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the query of rollup "%" answered for bucket % with a row of bucket % or of another tenant', p_rollup, p_wanted, p_found
+    USING ERRCODE = 'data_exception', HINT = 'it must return source.bucket and the tenant as they are, and group by them';
+END
+$$;
+COMMENT ON FUNCTION highwater.refuse_bucket(text, timestamptz, timestamptz) IS 'Raises: a definition''s query moved rows to a bucket or tenant that was not asked for.';
+
 CREATE FUNCTION highwater.bare_relations(p_source text) RETURNS SETOF regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   WITH RECURSIVE tree (relid) AS (

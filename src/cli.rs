@@ -120,7 +120,7 @@ pub fn main() -> Exit {
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
         Err(error) => {
-            tell!("error: {error:#}");
+            tell!("error: {}", told_once(&error));
             exit_of(&error)
         }
     }
@@ -141,6 +141,18 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
+}
+
+/// An error with its causes, none said twice: many already name theirs in their own words.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// The exit code of an error: the first one in its chain that has a code of its own.

@@ -20,6 +20,9 @@ use crate::rollup::ledger::{self, Range};
 use crate::rollup::watch::Open;
 use crate::rollup::{RollupName, UsageError};
 
+/// Months of the thousand years before now: more would leave the calendar.
+const MOST_MONTHS: i64 = 12_000;
+
 /// Fill the months of a rollup that are not complete yet, newest first
 ///
 /// What is filled stays: after Ctrl-C, a crash or --max-duration the same command goes on with the months that are left.
@@ -43,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", value_parser = when::parse)]
     to: Option<DateTime<Utc>>,
     /// Only the current month and this many before it, by the database's clock
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(u32).range(0..=MOST_MONTHS))]
     months_back: Option<u32>,
     /// Connections that fill months [default: half the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -14,7 +14,7 @@ use crate::command::say::{say, tell};
 use crate::db::connect;
 use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
-use crate::ground::shutdown::Shutdown;
+use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::rollup::definition::Definition;
 use crate::rollup::draft::{self, Draft};
 use crate::rollup::install::{self, Installed};
@@ -128,7 +128,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::Show { name } => show(global, &name).await,
         Command::Drain { names } => drain_all(global, &names, shutdown).await,
         Command::Verify(args) => prove(global, args, shutdown).await,
-        Command::Drop { name, yes } => remove(global, &name, yes).await,
+        Command::Drop { name, yes } => remove(global, &name, yes, shutdown).await,
     }
 }
 
@@ -314,6 +314,9 @@ fn print_proof(report: &verify::Report) {
         report.slices,
         grouped(report.drifted)
     );
+    if report.interrupted {
+        say!("{name}: interrupted before every month was compared");
+    }
     if report.open > 0 {
         say!("{name}: {} rows lie under open marks; the next drain makes them right", grouped(report.open));
     }
@@ -327,7 +330,25 @@ fn print_proof(report: &verify::Report) {
     }
 }
 
-async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result<Exit> {
+/// Asks on the terminal; `None` when a signal came instead of an answer.
+async fn ask(question: &str, shutdown: &Shutdown) -> Option<String> {
+    let mut stderr = std::io::stderr();
+    // A terminal that cannot be written to will not be read from either.
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    let (answered, answer) = tokio::sync::oneshot::channel();
+    // A thread of its own, which the process does not wait for: a read from a terminal cannot be cancelled.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = answered.send(read.map(|_| line).unwrap_or_default());
+    });
+    tokio::select! {
+        line = answer => Some(line.unwrap_or_default()),
+        () = shutdown.at_least(Urgency::Soon) => None,
+    }
+}
+
+async fn remove(global: &Global, name: &RollupName, yes: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     let target = global.target().await?;
     let mut session = connect::connect(&target, "rollup drop").await?;
     let entry = install::entry(&session, name).await?;
@@ -338,12 +359,13 @@ async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result
                 entry.target
             )));
         }
-        eprint!("remove table {} and all its rows? [y/N] ", entry.target);
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            say!("{name}: left as it is");
-            return Ok(Exit::Done);
+        match ask(&format!("remove table {} and all its rows? [y/N] ", entry.target), shutdown).await {
+            None => return Ok(Exit::Interrupted),
+            Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => {}
+            Some(_) => {
+                say!("{name}: left as it is");
+                return Ok(Exit::Done);
+            }
         }
     }
     drop::run(&mut session, name).await?;

@@ -140,18 +140,28 @@ pub(super) fn bucket_rows(shape: &Shape) -> String {
         None => in_bucket,
     };
     let relation = source_relation(&shape.source, "c.bucket", &condition);
+    // A query that moves rows to another bucket or tenant would collide with rows that nobody claimed.
+    let same_tenant = shape
+        .source
+        .tenant
+        .as_ref()
+        .map(|tenant| format!(" AND n.{} IS NOT DISTINCT FROM c.tenant", identifier(&tenant.name)));
     format!(
-        "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n",
+        "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n \
+          WHERE CASE WHEN n.bucket = c.bucket{} THEN true \
+                     ELSE highwater.refuse_bucket({}, c.bucket, n.bucket) END",
         tenant(shape).claimed,
         listed(shape, "q"),
-        shape.definition.query
+        shape.definition.query,
+        same_tenant.unwrap_or_default(),
+        literal(shape.definition.name.as_str()),
     )
 }
 
 /// What the partition says about `[from, to)`.
 pub(super) fn partition_range(shape: &Shape, from: &str, to: &str) -> String {
     format!(
-        "SELECT t.ctid AS row_id, {} FROM {{{{partition}}}} AS t WHERE t.bucket >= {from} AND t.bucket < {to}",
+        "SELECT t.ctid AS highwater_row, {} FROM {{{{partition}}}} AS t WHERE t.bucket >= {from} AND t.bucket < {to}",
         listed(shape, "t")
     )
 }
@@ -166,7 +176,7 @@ pub(super) fn partition_buckets(shape: &Shape) -> String {
         None => "t.bucket = c.bucket".to_owned(),
     };
     format!(
-        "SELECT t.ctid AS row_id, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
+        "SELECT t.ctid AS highwater_row, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
         listed(shape, "t"),
         tenant(shape).claimed
     )
