@@ -51,7 +51,9 @@ CREATE TABLE highwater.rollup_slice (
   error text,
   PRIMARY KEY (rollup, slice_start),
   CONSTRAINT rollup_slice_is_a_month CHECK (
-    slice_start = date_trunc('month', slice_start, 'UTC') AND slice_end = slice_start + interval '1 month')
+    -- In UTC, not in the session's zone: a dump must load anywhere.
+    slice_start = date_trunc('month', slice_start, 'UTC')
+    AND slice_end = (slice_start AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC')
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE highwater.rollup_slice IS 'One calendar month of one rollup: whoever writes that month holds this row FOR UPDATE in the same transaction.';
 COMMENT ON COLUMN highwater.rollup_slice.rollup IS 'Name of the rollup.';
@@ -117,8 +119,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION highwater.leads_an_index(text, text) IS 'Whether a valid, complete btree index of the table begins with the column.';
 
+-- The two estimates resolve the query's names on their caller's search path.
 CREATE FUNCTION highwater.estimate_rows(p_query text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   v_plan json;
 BEGIN
@@ -129,7 +132,7 @@ $$;
 COMMENT ON FUNCTION highwater.estimate_rows(text) IS 'How many rows the planner expects from a query.';
 
 CREATE FUNCTION highwater.estimate_bytes(p_query text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   v_plan json;
   -- Header and item pointer of a heap tuple, and the same again for its entry in a unique index over most columns.
@@ -141,6 +144,31 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION highwater.estimate_bytes(text) IS 'How much disk the planner''s idea of a query''s result would take with a unique index over it.';
+
+CREATE FUNCTION highwater.refuse_bucket(p_rollup text, p_wanted timestamptz, p_found timestamptz) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the query of rollup "%" answered for bucket % with a row of bucket % or of another tenant', p_rollup, p_wanted, p_found
+    USING ERRCODE = 'data_exception', HINT = 'it must return source.bucket and the tenant as they are, and group by them';
+END
+$$;
+COMMENT ON FUNCTION highwater.refuse_bucket(text, timestamptz, timestamptz) IS 'Raises: a definition''s query moved rows to a bucket or tenant that was not asked for.';
+
+CREATE FUNCTION highwater.bare_relations(p_source text) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH RECURSIVE tree (relid) AS (
+    SELECT to_regclass(p_source)::oid
+    UNION
+    SELECT inherits.inhrelid FROM tree JOIN pg_inherits AS inherits ON inherits.inhparent = tree.relid
+  )
+  SELECT tree.relid::regclass FROM tree
+   WHERE tree.relid IS NOT NULL
+     AND (SELECT count(*) FROM pg_trigger AS trigger
+           WHERE trigger.tgrelid = tree.relid AND trigger.tgenabled IN ('O', 'A')
+             AND trigger.tgname IN ('highwater_capture_insert', 'highwater_capture_update',
+                                    'highwater_capture_delete', 'highwater_capture_truncate')) < 4
+$$;
+COMMENT ON FUNCTION highwater.bare_relations(text) IS 'Relations of a source, partitions and children included, on which a capture trigger is missing or disabled: changes there are not seen.';
 
 -- The guard: a migration may call it by hand; `highwater migrate up` calls it for every require-rollup.
 CREATE FUNCTION highwater.assert_rollup_current(p_name text, p_max_lag interval DEFAULT '5 minutes') RETURNS void
@@ -166,6 +194,10 @@ BEGIN
     RAISE EXCEPTION 'refusing to go on: % slice(s) of rollup "%" are not backfilled, the first is %',
         v_pending, p_name, to_char(v_first AT TIME ZONE 'UTC', 'YYYY-MM')
       USING ERRCODE = 'HW010', HINT = format('run "highwater backfill %s"', p_name);
+  END IF;
+  IF EXISTS (SELECT FROM highwater.bare_relations(v_rollup.source)) THEN
+    RAISE EXCEPTION 'refusing to go on: changes of % are not captured, so that rollup "%" may lack some', v_rollup.source, p_name
+      USING ERRCODE = 'HW010', HINT = format('run "highwater rollup add" with the definition again, then "highwater rollup drain %s"', p_name);
   END IF;
   v_lag := clock_timestamp() - v_rollup.watermark_at;
   IF v_lag IS NULL OR v_lag > p_max_lag THEN

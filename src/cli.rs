@@ -13,6 +13,7 @@ use crate::ground::exit::Exit;
 use crate::ground::{config, logging, shutdown::Shutdown};
 use crate::migrate::MigrateError;
 use crate::rollup::{RollupError, UsageError};
+use crate::scheduler::SchedulerError;
 
 /// Exact hourly rollups and upgrades that backfill themselves, inside the Postgres you already run.
 #[derive(Debug, Parser)]
@@ -30,13 +31,13 @@ pub struct Global {
     /// postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql
     /// [default: $DATABASE_URL, else an embedded server]
     // The variable is read in db/target.rs, so that help never prints its value.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub database_url: Option<String>,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
     pub format: Format,
     /// Log more to stderr: -v info, -vv debug [env: HIGHWATER_LOG]
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
 }
 
@@ -70,6 +71,12 @@ enum Command {
     Backfill(command::backfill::Args),
     Rollup(command::rollup::Args),
     Status(command::status::Args),
+    Worker(command::worker::Args),
+    /// What ran, what waits, what was skipped and why: the ledger of the worker
+    Plans(command::plans::Args),
+    /// The worker's jobs: look, add, pause, run by hand
+    Job(command::job::Args),
+    Health(command::health::Args),
     /// The embedded Postgres that is used when no database is named
     Postgres(command::postgres::Args),
 }
@@ -97,7 +104,12 @@ pub fn main() -> Exit {
         tell!("error: cannot take the password off the command line: {error}; use DATABASE_URL instead");
         return Exit::Unexpected;
     }
-    logging::init(cli.global.verbose);
+    let (verbosity, form) = match &cli.command {
+        // A service tells its story unasked.
+        Command::Worker(args) => (cli.global.verbose.saturating_add(1), args.log_format()),
+        _ => (cli.global.verbose, logging::Form::Text),
+    };
+    logging::init(verbosity, form);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -108,7 +120,7 @@ pub fn main() -> Exit {
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
         Err(error) => {
-            tell!("error: {error:#}");
+            tell!("error: {}", told_once(&error));
             exit_of(&error)
         }
     }
@@ -123,8 +135,24 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
         Command::Status(command::status::Args {}) => command::status::run(&global).await,
+        Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
+        Command::Plans(args) => command::plans::run(&global, args).await,
+        Command::Job(args) => command::job::run(&global, args).await,
+        Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
+}
+
+/// An error with its causes, none said twice: many already name theirs in their own words.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// The exit code of an error: the first one in its chain that has a code of its own.
@@ -139,6 +167,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<RollupError>() {
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<SchedulerError>() {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<DemoError>() {

@@ -2,9 +2,12 @@
 
 pub mod backfill;
 pub mod demo;
+pub mod health;
+pub mod job;
 mod mark;
 mod meter;
 pub mod migrate;
+pub mod plans;
 pub mod postgres;
 mod progress;
 mod read;
@@ -14,3 +17,4 @@ pub mod status;
 mod table;
 mod teller;
 mod when;
+pub mod worker;

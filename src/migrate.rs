@@ -6,7 +6,7 @@
 //! statements took effect, and only the holder of the run's lock commits anything.
 //!
 //! refinery gives the file format, the history table, the checksum and the last word on what may be applied
-//! ([`driver`]); it has no lock, no hooks and no way to run outside a transaction, and those are here.
+//! (`driver.rs`); it has no lock, no hooks and no way to run outside a transaction, and those are here.
 
 pub mod directive;
 pub mod directory;

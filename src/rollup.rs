@@ -23,6 +23,7 @@ pub mod render;
 pub mod shape;
 pub mod source;
 pub mod status;
+mod stop;
 pub mod verify;
 pub mod watch;
 

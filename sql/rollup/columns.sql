@@ -3,6 +3,7 @@
 -- Columns in order, with their full type, collation where it is not the type's own, and whether they can be NULL.
 SELECT attribute.attname::text AS name,
        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) AS type,
+       pg_catalog.format_type(attribute.atttypid, NULL) AS base_type,
        CASE WHEN attribute.attcollation <> type.typcollation
             THEN pg_catalog.quote_ident(namespace.nspname) || '.' || pg_catalog.quote_ident(coll.collname) END AS collation_name,
        attribute.attnotnull AS not_null,

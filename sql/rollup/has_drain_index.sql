@@ -11,5 +11,5 @@ SELECT EXISTS (
     LEFT JOIN pg_catalog.pg_attribute AS second ON second.attrelid = index.indrelid AND second.attnum = index.indkey[1]
    WHERE index.indrelid = pg_catalog.to_regclass($1) AND index.indisvalid AND index.indpred IS NULL
      AND am.amname = 'btree'
-     AND (first.attname = $2 OR (first.attname = $3 AND second.attname = $2))
+     AND (first.attname = $2 OR (first.attname = $3 AND second.attname = $2 AND index.indnkeyatts >= 2))
 ) AS found

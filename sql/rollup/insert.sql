@@ -2,9 +2,9 @@
 -- $1 text: name
 -- $2 text: definition file
 -- $3 text: SHA-256 of the definition, hex
--- $4 text: source, qualified and quoted
--- $5 text: target, qualified and quoted
--- $6 text: capture function, qualified and quoted
+-- $4 text: source, qualified, quoted where it must be
+-- $5 text: target, likewise
+-- $6 text: capture function, likewise
 -- $7 text: time column
 -- $8 text: tenant column, NULL for none
 -- $9 text: grain as an interval

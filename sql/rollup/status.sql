@@ -18,17 +18,8 @@ WITH slice AS (
                    '-infinity')) AS covered_from
     FROM slice
 ), bare AS (
-  -- relations of the source, partitions included, that lack a capture trigger or have it disabled
-  SELECT rollup.name, array_agg(tree.relid::regclass::text ORDER BY tree.relid::regclass::text) AS relations
-    FROM highwater.rollup AS rollup
-   CROSS JOIN LATERAL (
-     SELECT t.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(rollup.source)) AS t
-     UNION SELECT pg_catalog.to_regclass(rollup.source)) AS tree (relid)
-   WHERE tree.relid IS NOT NULL
-     AND (SELECT count(*) FROM pg_catalog.pg_trigger AS trigger
-           WHERE trigger.tgrelid = tree.relid AND trigger.tgenabled IN ('O', 'A')
-             AND trigger.tgname IN ('highwater_capture_insert', 'highwater_capture_update',
-                                    'highwater_capture_delete', 'highwater_capture_truncate')) < 4
+  SELECT rollup.name, array_agg(relation::text ORDER BY relation::text) AS relations
+    FROM highwater.rollup AS rollup CROSS JOIN LATERAL highwater.bare_relations(rollup.source) AS relation
    GROUP BY rollup.name
 )
 SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.drained_at, rollup.census_at,

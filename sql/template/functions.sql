@@ -5,9 +5,11 @@
 
 -- The census: makes a pending slice for every month of [p_from, p_to) that holds rows and has none. Over the whole
 -- calendar it also completes the ledger: from then on a month without a slice is a month without rows, or a marked one.
--- An index that leads with the time finds the months by jumping; else one scan finds and counts them.
+-- An index that leads with the time finds the months by jumping, and so does one of (tenant, time) while tenants are
+-- few; else one scan finds and counts them. The scan is a fifth of all the work of a backfill, and no other connection
+-- can begin before it ends.
 CREATE OR REPLACE FUNCTION {{census}}(p_from timestamptz DEFAULT NULL, p_to timestamptz DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET jit = off AS {{quote}}
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off SET jit = off AS {{quote}}
 DECLARE
   v_from timestamptz := greatest(p_from, {{calendar_start}});
   v_to timestamptz := least(p_to, {{calendar_end}});
@@ -18,6 +20,7 @@ BEGIN
     EXECUTE {{tag}}
 {{census_by_index}}
     {{tag}} USING v_from, v_to;
+  {{census_by_tenant}}
   ELSE
     EXECUTE {{tag}}
 {{census_by_scan}}
@@ -35,7 +38,7 @@ END
 -- After the census such a month held no row when the ledger was made, so everything in it has left a mark: it starts
 -- complete and empty. Before the census nothing is known of it: it starts pending.
 CREATE OR REPLACE FUNCTION {{expand}}() RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET row_security = off AS {{quote}}
 DECLARE
   v_month timestamptz;
   v_is_counted boolean;
@@ -73,7 +76,7 @@ END
 
 -- Attaches the finished table of a month. It waits for CREATE INDEX or ANALYZE on the target, not for readers.
 CREATE OR REPLACE FUNCTION {{attach}}(p_slice timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET lock_timeout = '10s' AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
   v_end timestamptz := p_slice + interval '1 month';
@@ -81,7 +84,6 @@ BEGIN
   -- The CHECK equals the bounds, so that ATTACH need not read the rows again while it holds its lock.
   EXECUTE 'ALTER TABLE ' || v_partition || ' ADD CONSTRAINT highwater_bounds CHECK (bucket >= '
           || quote_literal(p_slice) || ' AND bucket < ' || quote_literal(v_end) || '){{not_null_columns}}';
-  PERFORM set_config('lock_timeout', '10s', true);
   EXECUTE 'ALTER TABLE {{target_text}} ATTACH PARTITION ' || v_partition || ' FOR VALUES FROM ('
           || quote_literal(p_slice) || ') TO (' || quote_literal(v_end) || ')';
   EXECUTE 'ALTER TABLE ' || v_partition || ' DROP CONSTRAINT highwater_bounds';
@@ -97,6 +99,8 @@ DECLARE
   v_before timestamptz := clock_timestamp();
   v_oldest timestamptz;
 BEGIN
+  -- An older snapshot would not show the marks that were committed before the clock was read.
+  PERFORM highwater.assert_read_committed();
   SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w))
     INTO v_oldest;
   UPDATE highwater.rollup AS r
@@ -107,18 +111,21 @@ END
 {{quote}};
 
 -- Rewrites one range of a complete slice, both ends on the grain and inside it, by difference: rows that are right
--- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement.
+-- are not touched. The caller holds the slice's row and has claimed the marks in an earlier statement. Rows are counted
+-- anew: whoever asks for a rebuild does not trust what was there.
 CREATE OR REPLACE FUNCTION {{rebuild}}(p_slice timestamptz, p_from timestamptz, p_to timestamptz,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_rows bigint;
 BEGIN
   EXECUTE {{tag}}
 {{range_difference}}
   {{tag}} INTO rows_added, rows_changed, rows_removed USING p_from, p_to;
-  UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+  EXECUTE 'SELECT count(*) FROM ' || v_partition INTO v_rows;
+  UPDATE highwater.rollup_slice AS s SET rows = v_rows, drained_at = clock_timestamp()
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
 END
 {{quote}};
@@ -126,7 +133,7 @@ END
 -- Fills one slice. `already`: it was complete. `busy`: someone else holds it (only when told not to wait).
 CREATE OR REPLACE FUNCTION {{fill}}(p_slice timestamptz, p_wait boolean DEFAULT true,
   OUT outcome text, OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_started timestamptz := clock_timestamp();
@@ -164,11 +171,12 @@ BEGIN
     rows_removed := 0;
     {{build_indexes}}
     PERFORM {{attach}}(p_slice);
+    UPDATE highwater.rollup_slice AS s SET rows = rows_added
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   END IF;
   UPDATE highwater.rollup_slice AS s
      SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
-         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL,
-         rows = coalesce(s.rows, 0) + rows_added - rows_removed
+         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   outcome := 'filled';
 END
@@ -180,7 +188,7 @@ END
 CREATE OR REPLACE FUNCTION {{drain}}(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
   OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
   OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz)
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC'
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 SET jit = off SET work_mem = '64MB' SET random_page_cost = 1.1 AS {{quote}}
 DECLARE
   v_slice highwater.rollup_slice;
@@ -204,7 +212,6 @@ BEGIN
      WHERE s.rollup = {{name_literal}} ORDER BY due.oldest, s.slice_start LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
   END IF;
   slice_start := v_slice.slice_start;
-  v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
   IF v_slice.state IS NULL THEN
     IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split) OR EXISTS (
       SELECT FROM {{mark}} AS m WHERE NOT EXISTS (
@@ -229,6 +236,7 @@ BEGIN
     END IF;
   ELSE
     outcome := 'drained';
+    v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
     WITH claimed AS (
       DELETE FROM {{wide}} AS w WHERE w.split AND w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end
       RETURNING w.lo, w.hi
@@ -248,10 +256,16 @@ BEGIN
       -- Planned with the arrays in hand, so that their length is known.
       EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};
       GET DIAGNOSTICS marks = ROW_COUNT;
+      IF marks < buckets THEN
+        RAISE EXCEPTION 'claimed % buckets of rollup "%" and found % marks: the tenant was NOT NULL when it was installed and can be NULL now',
+            buckets, {{name_literal}}, marks
+          USING HINT = format('"highwater rollup drop %1$s", then add the definition again', {{name_literal}});
+      END IF;
       EXECUTE {{tag}}
 {{bucket_difference}}
       {{tag}} INTO rows_added, rows_changed, rows_removed USING {{claim_into}};
-      UPDATE highwater.rollup_slice AS s SET rows = s.rows + rows_added - rows_removed, drained_at = clock_timestamp()
+      UPDATE highwater.rollup_slice AS s
+         SET rows = greatest(s.rows + rows_added - rows_removed, 0), drained_at = clock_timestamp()
        WHERE s.rollup = {{name_literal}} AND s.slice_start = v_slice.slice_start;
     END IF;
   END IF;
@@ -263,11 +277,12 @@ END
 -- rows it had to add, change or remove. Pending slices that the range touches are filled whole. Slices are locked in
 -- order, so two windows never deadlock.
 CREATE OR REPLACE FUNCTION {{window}}(p_from timestamptz, p_to timestamptz) RETURNS bigint
-LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' AS {{quote}}
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off AS {{quote}}
 DECLARE
   v_slice highwater.rollup_slice;
   v_lo timestamptz;
   v_hi timestamptz;
+  v_changed record;
   v_rows bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
@@ -286,8 +301,9 @@ BEGIN
       v_hi := least(p_to, v_slice.slice_end);
       DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
       DELETE FROM {{wide}} AS w WHERE w.lo >= v_lo AND w.hi <= v_hi;
-      v_rows := v_rows + (SELECT b.rows_added + b.rows_changed + b.rows_removed
-                            FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b);
+      SELECT b.rows_added, b.rows_changed, b.rows_removed INTO v_changed
+        FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
+      v_rows := v_rows + v_changed.rows_added + v_changed.rows_changed + v_changed.rows_removed;
     END IF;
   END LOOP;
   RETURN v_rows;

@@ -11,7 +11,7 @@ use super::{table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
-use crate::ground::digits::grouped;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::rollup::backfill::{self, End, Options, Order, Report};
@@ -19,6 +19,9 @@ use crate::rollup::estimate::{self, Estimate};
 use crate::rollup::ledger::{self, Range};
 use crate::rollup::watch::Open;
 use crate::rollup::{RollupName, UsageError};
+
+/// Months of the thousand years before now: more would leave the calendar.
+const MOST_MONTHS: i64 = 12_000;
 
 /// Fill the months of a rollup that are not complete yet, newest first
 ///
@@ -43,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", value_parser = when::parse)]
     to: Option<DateTime<Utc>>,
     /// Only the current month and this many before it, by the database's clock
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(u32).range(0..=MOST_MONTHS))]
     months_back: Option<u32>,
     /// Connections that fill months [default: half the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -187,22 +190,22 @@ fn print_report(format: Format, report: &Report) {
     }
     let took = humantime::format_duration(Duration::from_millis(report.took.as_millis() as u64));
     say!(
-        "{}: {} months filled, {} rows written in {took}",
+        "{}: {} filled, {} written in {took}",
         report.rollup,
-        report.filled,
-        grouped(report.rows)
+        counted(report.filled as i64, "month"),
+        counted(report.rows, "row")
     );
     match report.end {
         End::Complete if report.left_in_all > 0 => say!(
-            "{0}: coverage is partial, {1} other months are pending; \"highwater backfill {0}\" fills them",
+            "{0}: coverage is partial, {1} left to fill; \"highwater backfill {0}\" does so",
             report.rollup,
-            report.left_in_all
+            counted(report.left_in_all, "month")
         ),
         End::Complete => say!("{}: every month is complete", report.rollup),
         End::Paused | End::Interrupted => say!(
-            "{0}: {end} with {1} months left; \"highwater backfill {0}\" goes on from here",
+            "{0}: {end} with {1} left; \"highwater backfill {0}\" goes on from here",
             report.rollup,
-            report.left
+            counted(report.left as i64, "month")
         ),
     }
 }

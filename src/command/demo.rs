@@ -45,7 +45,7 @@ const BEFORE: i64 = 1;
 /// What connecting, loading and migrating say.
 pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     let server = global.target().await?;
-    let target = database::renew(&server).await?;
+    let (target, _turn) = database::renew(&server, shutdown).await?;
     let folder = std::env::temp_dir().join(format!("highwater-demo-{}", std::process::id()));
     let migrations = application::write(&folder)?;
     let told = tell(&target, args, &migrations, shutdown).await;

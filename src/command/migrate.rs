@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::teller::{Teller, print_json};
 use crate::cli::{Format, Global};
+use crate::command::say::say;
 use crate::ground::exit::Exit;
 use crate::ground::shutdown::Shutdown;
 use crate::migrate::plan;
@@ -118,6 +119,10 @@ async fn act(global: &Global, action: Action, shutdown: &Shutdown) -> anyhow::Re
             let wait = if no_wait { Wait::No } else { Wait::AtMost(wait) };
             let pooler = pooler.map_or(Pooler::None, |PoolerMode::Session| Pooler::Session);
             let teller = Teller::new(global.format);
+            if global.format == Format::Text {
+                // An empty DATABASE_URL falls back to the embedded server: nobody should have to guess.
+                say!("{target}");
+            }
             up::up(&with(files), Options { to, wait, pooler }, shutdown, &teller).await?;
             Ok(Exit::Done)
         }

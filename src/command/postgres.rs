@@ -71,7 +71,7 @@ impl Args {
 
 /// Runs the keeper on the calling thread, which must be the process's main one.
 pub fn keep(plan: Plan) -> Exit {
-    logging::init(1);
+    logging::init(1, logging::Form::Text);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(keeper::keep(plan))) {
         Ok(true) => Exit::Done,
@@ -85,9 +85,9 @@ pub fn keep(plan: Plan) -> Exit {
 
 pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     match args.command {
-        Command::Status => show(global.format, &status(None)?),
+        Command::Status => show(global.format, &status(None).await?),
         Command::Url { hold: false } => {
-            let found = status(None)?;
+            let found = status(None).await?;
             if found.state != State::Running {
                 bail!(
                     "the embedded server in {} does not run; \"highwater postgres url --hold\" starts it and keeps it up",

@@ -1,7 +1,7 @@
 //! `highwater rollup`: definitions and their life.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
@@ -12,9 +12,9 @@ use super::{status as status_command, table, when};
 use crate::cli::{Format, Global};
 use crate::command::say::{say, tell};
 use crate::db::connect;
-use crate::ground::digits::grouped;
+use crate::ground::digits::{counted, grouped};
 use crate::ground::exit::Exit;
-use crate::ground::shutdown::Shutdown;
+use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::rollup::definition::Definition;
 use crate::rollup::draft::{self, Draft};
 use crate::rollup::install::{self, Installed};
@@ -108,7 +108,7 @@ struct Verify {
     #[arg(long, value_name = "WHEN", value_parser = when::parse)]
     to: Option<DateTime<Utc>>,
     /// Compare this many random months
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(i32).range(1..))]
     sample: Option<i32>,
     /// Make differing months right
     #[arg(long)]
@@ -132,7 +132,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::Mark(args) => super::mark::run(global, args).await,
         Command::Read(args) => super::read::run(global, args).await,
         Command::Verify(args) => prove(global, args, shutdown).await,
-        Command::Drop { name, yes } => remove(global, &name, yes).await,
+        Command::Drop { name, yes } => remove(global, &name, yes, shutdown).await,
     }
 }
 
@@ -160,10 +160,7 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
             };
             let text = draft.text();
             Definition::parse(&text, &out.display().to_string())?;
-            let mut file = std::fs::File::create_new(&out)
-                .map_err(|error| UsageError(format!("cannot write {}: {error}", out.display())))?;
-            file.write_all(text.as_bytes()).with_context(|| format!("write {}", out.display()))?;
-            tell!("wrote {}", out.display());
+            write_new(&out, &text)?;
             (text, out)
         }
         (None, _, _) => bail!(UsageError("give a definition file, or --table and --time".to_owned())),
@@ -190,6 +187,22 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Writes a definition file. One with the same text, from a try that was refused later on, is left as it is.
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    match std::fs::File::create_new(path) {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
+            tell!("wrote {}", path.display());
+            Ok(())
+        }
+        Err(_) if std::fs::read_to_string(path).is_ok_and(|there| there == text) => Ok(()),
+        Err(error) => bail!(UsageError(format!(
+            "cannot write {}: {error}; choose another file with --out",
+            path.display()
+        ))),
+    }
 }
 
 async fn list(global: &Global) -> anyhow::Result<Exit> {
@@ -240,10 +253,10 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
             ),
             Format::Text => {
                 say!(
-                    "{name}: {} marks, {} buckets, {} rows written",
-                    grouped(report.marks),
-                    grouped(report.buckets),
-                    grouped(report.rows)
+                    "{name}: {}, {}, {} written",
+                    counted(report.marks, "mark"),
+                    counted(report.buckets, "bucket"),
+                    counted(report.rows, "row")
                 );
                 if report.pending > 0 {
                     say!(
@@ -305,6 +318,9 @@ fn print_proof(report: &verify::Report) {
         report.slices,
         grouped(report.drifted)
     );
+    if report.interrupted {
+        say!("{name}: interrupted before every month was compared");
+    }
     if report.open > 0 {
         say!("{name}: {} rows lie under open marks; the next drain makes them right", grouped(report.open));
     }
@@ -318,23 +334,42 @@ fn print_proof(report: &verify::Report) {
     }
 }
 
-async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result<Exit> {
+/// Asks on the terminal; `None` when a signal came instead of an answer.
+async fn ask(question: &str, shutdown: &Shutdown) -> Option<String> {
+    let mut stderr = std::io::stderr();
+    // A terminal that cannot be written to will not be read from either.
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    let (answered, answer) = tokio::sync::oneshot::channel();
+    // A thread of its own, which the process does not wait for: a read from a terminal cannot be cancelled.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = answered.send(read.map(|_| line).unwrap_or_default());
+    });
+    tokio::select! {
+        line = answer => Some(line.unwrap_or_default()),
+        () = shutdown.at_least(Urgency::Soon) => None,
+    }
+}
+
+async fn remove(global: &Global, name: &RollupName, yes: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     let target = global.target().await?;
     let mut session = connect::connect(&target, "rollup drop").await?;
-    let shape = install::load(&mut session, name).await?;
+    let entry = install::entry(&session, name).await?;
     if !yes {
         if !std::io::stdin().is_terminal() {
             bail!(UsageError(format!(
                 "this removes table {} and all its rows; add --yes to do so",
-                shape.target
+                entry.target
             )));
         }
-        eprint!("remove table {} and all its rows? [y/N] ", shape.target);
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            say!("{name}: left as it is");
-            return Ok(Exit::Done);
+        match ask(&format!("remove table {} and all its rows? [y/N] ", entry.target), shutdown).await {
+            None => return Ok(Exit::Interrupted),
+            Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => {}
+            Some(_) => {
+                say!("{name}: left as it is");
+                return Ok(Exit::Done);
+            }
         }
     }
     drop::run(&mut session, name).await?;
@@ -342,7 +377,7 @@ async fn remove(global: &Global, name: &RollupName, yes: bool) -> anyhow::Result
         Format::Json => {
             say!("{}", json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true}));
         }
-        Format::Text => say!("{name}: removed; {} stays as it was", shape.source.table),
+        Format::Text => say!("{name}: removed; {} stays as it was", entry.source),
     }
     Ok(Exit::Done)
 }

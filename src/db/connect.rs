@@ -15,11 +15,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Unacknowledged data breaks a TCP connection after this long, so that a dead peer's locks do not stay.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Settings of every session. The interval lets the server notice within a second that its client was killed
-/// (PostgreSQL 14 and later, not on every platform: hence the two-step).
-pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_messages = 'warning'; \
-                                SELECT set_config('client_connection_check_interval', '1s', false) \
-                                  FROM pg_catalog.pg_settings WHERE name = 'client_connection_check_interval'";
+/// While an answer is awaited nothing is sent, so that only probes notice a server that is gone: within half a minute.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Settings of every session, whatever the role or the database has as defaults: a fill takes as long as it takes, and
+/// what it computes must be read by a snapshot of its own, and from every row: where row-level security would hide some,
+/// Postgres raises an error instead. The interval lets the server notice within a second that its
+/// client was killed. Settings that a version or a platform lacks are left out by the look at pg_settings.
+pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_messages = 'warning'; SET row_security = off; \
+     SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+     SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '1s' ELSE '0' END, false) \
+       FROM pg_catalog.pg_settings \
+      WHERE name IN ('client_connection_check_interval', 'statement_timeout', 'lock_timeout', 'transaction_timeout', \
+                     'idle_session_timeout', 'idle_in_transaction_session_timeout')";
 
 /// Opens a dedicated connection, for locks and for work that must not share its session.
 ///
@@ -79,6 +89,9 @@ pub(super) fn prepared(config: &Config, subcommand: &str) -> Config {
     let mut config = config.clone();
     config.application_name(format!("highwater/{subcommand}"));
     config.tcp_user_timeout(TCP_USER_TIMEOUT);
+    config.keepalives_idle(KEEPALIVE_IDLE);
+    config.keepalives_interval(KEEPALIVE_INTERVAL);
+    config.keepalives_retries(KEEPALIVE_RETRIES);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }

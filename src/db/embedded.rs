@@ -14,6 +14,7 @@ pub mod account;
 pub mod address;
 pub mod binaries;
 pub mod error;
+pub mod greeting;
 pub mod initdb;
 pub mod keeper;
 pub mod launch;

@@ -127,6 +127,11 @@ impl Session {
         Ok(Tx { inner })
     }
 
+    /// Whether the connection is known to be gone.
+    pub fn is_closed(&self) -> bool {
+        self.client().is_closed()
+    }
+
     /// A handle that can cancel whatever statement this session is running.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.client().cancel_token() }

@@ -12,6 +12,8 @@ pub enum DemoError {
     Files { directory: String, source: std::io::Error },
     #[error("cannot make database \"{database}\": {source}")]
     Database { database: String, source: DbError },
+    #[error("interrupted while another demonstration was running; the same command begins anew")]
+    Interrupted,
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -22,6 +24,7 @@ impl DemoError {
         match self {
             DemoError::Csv { .. } => Exit::Usage,
             DemoError::Files { .. } => Exit::Unexpected,
+            DemoError::Interrupted => Exit::Interrupted,
             DemoError::Database { source, .. } | DemoError::Db(source) => source.exit(),
         }
     }

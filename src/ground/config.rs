@@ -8,7 +8,7 @@ pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Like [`env`], as a path.
+/// Like [`env()`], as a path.
 pub fn env_path(name: &str) -> Option<PathBuf> {
     env(name).map(PathBuf::from)
 }

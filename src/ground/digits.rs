@@ -20,6 +20,16 @@ pub fn grouped(count: i64) -> String {
     text
 }
 
+/// A count with its noun: `1 month`, `12 months`.
+///
+/// ```
+/// assert_eq!(highwater::ground::digits::counted(1, "month"), "1 month");
+/// assert_eq!(highwater::ground::digits::counted(2_000, "row"), "2,000 rows");
+/// ```
+pub fn counted(count: i64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

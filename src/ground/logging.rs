@@ -6,8 +6,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::ground::config;
 
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// Installs the process's log writer; `verbosity` counts `-v` and is overruled by `HIGHWATER_LOG`.
-pub fn init(verbosity: u8) {
+pub fn init(verbosity: u8, form: Form) {
     let default = match verbosity {
         0 => "warn",
         1 => "info",
@@ -16,10 +24,13 @@ pub fn init(verbosity: u8) {
     };
     let filter = config::env("HIGHWATER_LOG").unwrap_or_else(|| default.to_owned());
     let colour = std::io::stderr().is_terminal() && config::env("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
         .with_ansi(colour)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match form {
+        Form::Text => builder.init(),
+        Form::Json => builder.json().flatten_event(true).init(),
+    }
 }

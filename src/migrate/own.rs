@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("V2__rollup_ledger.sql", include_str!("../../migrations/V2__rollup_ledger.sql")),
     ("V3__usage_event.sql", include_str!("../../migrations/V3__usage_event.sql")),
     ("V4__usage_hourly.sql", include_str!("../../migrations/V4__usage_hourly.sql")),
+    ("V5__scheduler.sql", include_str!("../../migrations/V5__scheduler.sql")),
 ];
 
 /// Definitions that own migrations install, by the path that their `add-rollup` gives.

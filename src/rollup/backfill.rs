@@ -15,6 +15,7 @@ use super::ledger::{self, Pending, Range};
 use super::lock::BackfillLock;
 use super::name::RollupName;
 use super::shape::Shape;
+use super::stop::unless_stopped;
 use super::watch::{Fence, Listener, News, Work};
 use super::{install, render};
 use crate::db::pool::Pool;
@@ -119,17 +120,23 @@ pub async fn run(
     let shape = install::load(&mut session, name).await?;
     let _lock = BackfillLock::take(target, subcommand, name, options.wait, listener, shutdown).await?;
     listener.hear(News::Counting { rollup: name.clone() });
-    ledger::prepare(&session, &shape, options.restart).await?;
-    if options.restart {
-        ledger::restart(&session, name, options.range).await?;
-    }
+    let preparing = async {
+        ledger::prepare(&session, &shape, options.restart).await?;
+        if options.restart {
+            ledger::restart(&session, name, options.range).await?;
+        }
+        Ok(())
+    };
+    // Cut short, it leaves the ledger as it was; the first look at the signal below ends the run.
+    unless_stopped(&session, shutdown, preparing).await?;
     let run = Run {
         shape: &shape,
         options,
         listener,
         fence,
         shutdown,
-        pool: Pool::new(target, subcommand, options.parallel),
+        // One more than fill slices: a failure is recorded while every other connection is in use.
+        pool: Pool::new(target, subcommand, options.parallel + 1),
         deadline: options.max_duration.map(|limit| began + limit),
         tally: Mutex::default(),
     };
@@ -143,7 +150,7 @@ pub async fn run(
     let mut end = run.fill_all(pending.clone()).await?;
     // The source may have grown into new months meanwhile; whoever waits for this run wants those too.
     while end == End::Complete {
-        session.query(&render::call(name, "expand", ""), &[]).await?;
+        ledger::expand(&session, name).await?;
         pending = ledger::pending(&session, &shape, options.range).await?;
         if pending.is_empty() {
             break;
@@ -269,7 +276,8 @@ impl Run<'_> {
     ) -> Result<bool, RollupError> {
         let statement = render::call(self.name(), "fill", "$1, $2");
         let mut pause = FIRST_PAUSE;
-        for attempt in 1..=TRIES {
+        let mut attempt = 1;
+        loop {
             let began = Instant::now();
             match self.call(session, &statement, slice, held.is_none()).await {
                 Ok(row) => {
@@ -285,11 +293,11 @@ impl Run<'_> {
                     });
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    attempt += 1;
                 }
-                Err(error) => return Err(self.failed(slice, &error).await),
+                Err(error) => return Err(self.failed(slice, error).await),
             }
         }
-        Err(RollupError::Range(format!("slice {} was tried {TRIES} times", slice.month)))
     }
 
     /// Calls the fill; a second signal cancels it in the server, which rolls it back.
@@ -352,7 +360,7 @@ impl Run<'_> {
     }
 
     /// Records why a slice failed, over a connection of its own since the failed one may be gone.
-    async fn failed(&self, slice: Pending, error: &DbError) -> RollupError {
+    async fn failed(&self, slice: Pending, error: DbError) -> RollupError {
         let reason = error.to_string();
         let recorded = async {
             let session = self.pool.get().await?;
@@ -366,7 +374,7 @@ impl Run<'_> {
             name: self.name().clone(),
             slice: slice.month.to_string(),
             complete,
-            reason,
+            cause: error,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -34,6 +35,24 @@ impl Grain {
             Grain::Hour => "interval '1 hour'",
             Grain::Day => "interval '1 day'",
         }
+    }
+
+    /// Whether an instant is where one bucket ends and the next begins.
+    ///
+    /// ```
+    /// use highwater::rollup::definition::Grain;
+    /// let noon = "2024-03-05T12:00:00Z".parse().unwrap();
+    /// assert!(Grain::Hour.is_boundary(noon) && !Grain::Day.is_boundary(noon));
+    /// ```
+    pub fn is_boundary(self, instant: DateTime<Utc>) -> bool {
+        let seconds = match self {
+            Grain::QuarterHour => 900,
+            Grain::HalfHour => 1800,
+            Grain::Hour => 3600,
+            Grain::Day => 86_400,
+        };
+        // Buckets are counted from a midnight in UTC, as these seconds are.
+        instant.timestamp().rem_euclid(seconds) == 0 && instant.timestamp_subsec_nanos() == 0
     }
 }
 

@@ -7,8 +7,9 @@ use tracing::debug;
 
 use super::error::RollupError;
 use super::name::RollupName;
+use super::stop::unless_stopped;
 use super::{install, ledger, render};
-use crate::db::{DbError, Executor, Row, Session};
+use crate::db::{DbError, Executor, Param, Row, Session};
 use crate::ground::shutdown::Shutdown;
 
 /// Buckets that one pass claims: about a second's work, so that a pass never holds a month for long.
@@ -94,7 +95,6 @@ async fn drain(
 ) -> Result<Report, RollupError> {
     let row = session.query_one(include_str!("../../sql/rollup/clock.sql"), &[]).await?;
     let began: DateTime<Utc> = row.get("now");
-    ledger::prepare(session, shape, false).await?;
     let mut report = Report {
         rollup: name.clone(),
         passes: 0,
@@ -105,12 +105,13 @@ async fn drain(
         watermark_at: None,
         is_whole: false,
     };
+    // A signal rolls back what is in hand: it may be a wait for a month that someone else writes for hours.
+    if unless_stopped(session, shutdown, ledger::prepare(session, shape, false)).await?.is_none() {
+        return Ok(report);
+    }
     let mut wait = false;
-    loop {
-        if shutdown.is_requested() {
-            break;
-        }
-        let pass = pass(session, name, wait).await?;
+    while !shutdown.is_requested() {
+        let Some(pass) = unless_stopped(session, shutdown, pass(session, name, wait)).await? else { break };
         report.passes += 1;
         report.marks += pass.marks;
         report.buckets += pass.buckets;
@@ -122,7 +123,7 @@ async fn drain(
         }
         wait = pass.outcome == Outcome::Busy;
         if pass.outcome == Outcome::Unexpanded {
-            session.query(&render::call(name, "expand", ""), &[]).await?;
+            ledger::expand(session, name).await?;
         }
     }
     let progress = ledger::progress(session, name).await?;
@@ -139,6 +140,34 @@ pub async fn pass(session: &Session, name: &RollupName, wait: bool) -> Result<Pa
     loop {
         match session.query_one(&statement, &[&BUCKETS_PER_PASS, &wait]).await {
             Ok(row) => return read(&row),
+            Err(DbError::Retry(_) | DbError::LockTimeout(_)) if attempt < TRIES => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One pass that the server makes only if `fence` returns a row, in the same statement, so that whatever row the fence
+/// locks stays locked until the pass has committed. `None`: the fence returned none, and nothing was done.
+///
+/// `fence` is a SELECT over `$1`, `$2`, ..., for which `values` stand.
+pub async fn pass_if(
+    session: &Session,
+    name: &RollupName,
+    fence: &str,
+    values: &[&dyn Param],
+) -> Result<Option<Pass>, RollupError> {
+    let call = render::call(name, "drain", &format!("{BUCKETS_PER_PASS}, false"));
+    let call = call.strip_prefix("SELECT * FROM ").unwrap_or(&call);
+    let statement = format!("SELECT called.* FROM ({fence}) AS fence CROSS JOIN LATERAL {call}");
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        match session.query_opt(&statement, values).await {
+            Ok(row) => return row.map(|row| read(&row)).transpose(),
             Err(DbError::Retry(_) | DbError::LockTimeout(_)) if attempt < TRIES => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;

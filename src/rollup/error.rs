@@ -36,10 +36,13 @@ pub enum RollupError {
     SchemaTooNew { found: i64 },
     #[error("another backfill of \"{name}\" is running: {holder}")]
     Busy { name: RollupName, holder: String },
+    /// A signal came during the wait for another backfill.
+    #[error("stopped while waiting for another backfill of \"{name}\": {holder}")]
+    Stopped { name: RollupName, holder: String },
     #[error(
-        "slice {slice} of \"{name}\" failed: {reason}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
+        "slice {slice} of \"{name}\" failed: {cause}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
-    SliceFailed { name: RollupName, slice: String, complete: usize, reason: String },
+    SliceFailed { name: RollupName, slice: String, complete: usize, cause: DbError },
     #[error("{0}")]
     Range(String),
     /// The caller's fence said that its lock is gone.
@@ -71,9 +74,9 @@ impl RollupError {
             | RollupError::SchemaTooOld { .. }
             | RollupError::SchemaTooNew { .. } => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
-            RollupError::SliceFailed { .. } => Exit::SqlFailed,
+            RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::LockLost => Exit::LockLost,
-            RollupError::Db(error) => error.exit(),
+            RollupError::SliceFailed { cause: error, .. } | RollupError::Db(error) => error.exit(),
         }
     }
 }

@@ -46,9 +46,11 @@ pub async fn read(
 ) -> Result<Estimate, RollupError> {
     let shape = install::load(session, name).await?;
     let progress = ledger::progress(session, name).await?;
-    let row = session
-        .query_one(&render::forecast(&shape), &[&name.as_str(), &range.from, &range.to, &restart])
-        .await?;
+    let tx = session.begin().await?;
+    tx.batch(&format!("SET LOCAL search_path = {}", render::search_path(&shape.definition))).await?;
+    let row =
+        tx.query_one(&render::forecast(&shape), &[&name.as_str(), &range.from, &range.to, &restart]).await?;
+    tx.rollback().await?;
     let source_rows: Option<i64> = row.get("source_rows");
     let rows_per_second = progress.rows_per_second.unwrap_or(ASSUMED_ROWS_PER_SECOND).max(1);
     let disk_bytes: Option<i64> = row.get("disk_bytes");

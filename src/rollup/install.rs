@@ -1,5 +1,7 @@
 //! Putting a definition into the database: tables, functions, capture, ledger row, all in the caller's transaction.
 
+use chrono::DateTime;
+
 use super::definition::Definition;
 use super::error::RollupError;
 use super::live;
@@ -27,7 +29,11 @@ pub enum Installed {
 /// [`RollupError::Exists`] for another definition of that name, [`RollupError::Misfit`] or [`RollupError::NoIndex`]
 /// when definition and source do not go together, [`RollupError::NotInstalled`] without highwater's own schema.
 pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, RollupError> {
-    require_schema(tx).await?;
+    // A schema that is only too old for other work is fine: highwater's own migrations install rollups on their way up.
+    match require_schema(tx).await {
+        Ok(()) | Err(RollupError::SchemaTooOld { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let name = &definition.name;
     if let Some(row) = tx.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? {
         return if row.get::<_, String>("definition_sha256") == definition.sha256() {
@@ -51,9 +57,9 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
             &name.as_str(),
             &definition.text,
             &definition.sha256(),
-            &shape.source.table.quoted(),
-            &shape.target.quoted(),
-            &capture.quoted(),
+            &shape.source.table.to_string(),
+            &shape.target.to_string(),
+            &capture.to_string(),
             &definition.time,
             &definition.tenant,
             &grain.trim_start_matches("interval ").trim_matches('\''),
@@ -80,10 +86,11 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
 ///
 /// As [`install`].
 pub async fn install_now(session: &mut Session, definition: &Definition) -> Result<Installed, RollupError> {
+    require_schema(&*session).await?;
     let mut attempt = 1;
     loop {
         let tx = session.begin().await?;
-        tx.batch(INSTALL_LOCK_TIMEOUT).await?;
+        tx.batch(SETTINGS).await?;
         let result = match install(&tx, definition).await {
             Ok(Installed::Already) => renew_capture(&tx, definition).await.map(|()| Installed::Already),
             other => other,
@@ -103,17 +110,31 @@ pub async fn install_now(session: &mut Session, definition: &Definition) -> Resu
     }
 }
 
+/// Writes capture anew. Where it was missing or disabled nobody knows what has changed meanwhile: then months that came
+/// without it become slices, and everything is marked.
 async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), RollupError> {
     set_search_path(tx, &path_of(definition)).await?;
     let source = source::Source::find(tx, definition).await?;
-    install_capture(tx, &source.table, &source.relations).await?;
+    let quoted = source.table.quoted();
+    let row = tx.query_one(include_str!("../../sql/rollup/bare_relations.sql"), &[&quoted]).await?;
+    let shapes = install_capture(tx, &source.table, &source.relations).await?;
+    if row.get::<_, i64>("bare") > 0 {
+        for shape in shapes {
+            tx.query(&render::call(&shape.definition.name, "census", ""), &[]).await?;
+            tx.batch(&render::mark_everything(&shape)).await?;
+        }
+    }
     live::install(tx, &Shape::installed(tx, definition).await?).await
 }
 
-/// How long an installation waits for writers in one try, how often it tries, and the pause that lets writers pass.
-const INSTALL_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '3s'";
-const INSTALL_TRIES: u32 = 20;
-const INSTALL_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Limits of a transaction that changes triggers: it waits for writers no longer than this in one try, and a client
+/// that freezes in it does not hold writers up.
+pub(super) const SETTINGS: &str =
+    "SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// How often such a transaction is tried, and the pause that lets writers pass.
+pub(super) const INSTALL_TRIES: u32 = 20;
+pub(super) const INSTALL_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Builds the index that a drain over this definition's source wants, without blocking writers. Does nothing when
 /// there is one.
@@ -134,23 +155,28 @@ pub async fn create_index(session: &mut Session, definition: &Definition) -> Res
 }
 
 /// Writes the capture function of a source anew from the rollups that are over it, and its triggers on every relation.
-/// Without a rollup left, both go.
+/// Without a rollup left, both go. Returns those rollups.
 pub(super) async fn install_capture(
     tx: &Tx<'_>,
     source: &TableName,
     relations: &[TableName],
-) -> Result<(), RollupError> {
+) -> Result<Vec<Shape>, RollupError> {
     let function = render::capture_function(source);
-    let rows = tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.quoted()]).await?;
+    tx.query(include_str!("../../sql/rollup/lock_capture.sql"), &[&source.to_string()]).await?;
+    let rows =
+        tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
     for row in &rows {
         let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
+        // Each names its source on a search path of its own.
+        let path_before = set_search_path(tx, &path_of(&definition)).await?;
         shapes.push(Shape::installed(tx, &definition).await?);
+        set_search_path(tx, &path_before).await?;
     }
     if shapes.is_empty() {
         // The triggers go with the function they call.
         tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?;
-        return Ok(());
+        return Ok(shapes);
     }
     let mut text = render::capture(&function, &shapes);
     for relation in relations {
@@ -158,7 +184,37 @@ pub(super) async fn install_capture(
         text.push_str(&render::triggers(&function, relation));
     }
     tx.batch(&text).await?;
-    Ok(())
+    Ok(shapes)
+}
+
+/// A rollup as the ledger knows it, whether its source is still there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub definition: String,
+    /// Qualified, quoted where it must be, as are the next two.
+    pub source: String,
+    pub target: String,
+    pub capture_function: String,
+}
+
+/// Finds a rollup in the ledger.
+///
+/// # Errors
+///
+/// [`RollupError::Unknown`], [`RollupError::NotInstalled`].
+pub async fn entry(db: &impl Executor, name: &RollupName) -> Result<Entry, RollupError> {
+    require_schema(db).await?;
+    let Some(row) = db.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? else {
+        let known = db.query(include_str!("../../sql/rollup/names.sql"), &[]).await?;
+        let known = known.iter().map(|row| row.get("name")).collect();
+        return Err(RollupError::Unknown { name: name.clone(), known });
+    };
+    Ok(Entry {
+        definition: row.get("definition"),
+        source: row.get("source"),
+        target: row.get("target"),
+        capture_function: row.get("capture_function"),
+    })
 }
 
 /// Loads an installed rollup's shape.
@@ -168,13 +224,7 @@ pub(super) async fn install_capture(
 /// [`RollupError::Unknown`], [`RollupError::NotInstalled`], [`RollupError::Misfit`].
 pub async fn load(session: &mut Session, name: &RollupName) -> Result<Shape, RollupError> {
     let tx = session.begin().await?;
-    require_schema(&tx).await?;
-    let Some(row) = tx.query_opt(include_str!("../../sql/rollup/find.sql"), &[&name.as_str()]).await? else {
-        let known = tx.query(include_str!("../../sql/rollup/names.sql"), &[]).await?;
-        let known = known.iter().map(|row| row.get("name")).collect();
-        return Err(RollupError::Unknown { name: name.clone(), known });
-    };
-    let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
+    let definition = Definition::parse(&entry(&tx, name).await?.definition, "in highwater.rollup")?;
     set_search_path(&tx, &path_of(&definition)).await?;
     let shape = Shape::installed(&tx, &definition).await?;
     tx.rollback().await?;
@@ -198,12 +248,13 @@ pub async fn require_schema(db: &impl Executor) -> Result<(), RollupError> {
 /// Lets Postgres plan the comparison once, so that a measure without equality or a key that cannot be hashed is found
 /// now and not by the first drain.
 async fn prove_comparable(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
-    let verify =
-        render::verify(shape).replace("$1", "timestamptz 'epoch'").replace("$2", "timestamptz 'epoch'");
-    tx.batch(&format!("EXPLAIN {verify}")).await.map_err(|error| RollupError::Misfit {
+    let explain = format!("EXPLAIN {}", render::verify(shape));
+    let epoch: DateTime<chrono::Utc> = DateTime::UNIX_EPOCH;
+    tx.query(&explain, &[&epoch, &epoch]).await.map_err(|error| RollupError::Misfit {
         name: shape.definition.name.clone(),
         reason: format!("rollup and source cannot be compared row by row: {error}"),
-    })
+    })?;
+    Ok(())
 }
 
 fn path_of(definition: &Definition) -> String {

@@ -1,13 +1,22 @@
 //! The slices of a rollup: what is pending, how large it is thought to be, what failed.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::error::RollupError;
 use super::name::RollupName;
 use super::render;
 use super::shape::Shape;
-use crate::db::{Executor, Session};
+use crate::db::{DbError, Executor, Session};
 use crate::ground::month::Month;
+
+/// An expansion that failed in a way that may pass (deadlock, lock time-out) is tried this often.
+const TRIES: u32 = 8;
+
+/// Pause before its second try; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A half-open range of instants; `None` is unbounded on that side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +58,23 @@ pub async fn prepare(session: &Session, shape: &Shape, recount: bool) -> Result<
     if recount || !progress(session, name).await?.is_counted {
         session.query(&render::call(name, "census", ""), &[]).await?;
     }
-    session.query(&render::call(name, "expand", ""), &[]).await?;
+    expand(session, name).await
+}
+
+/// Gives slices to marked months that have none, and splits range marks at slice bounds.
+pub async fn expand(session: &Session, name: &RollupName) -> Result<(), RollupError> {
+    let statement = render::call(name, "expand", "");
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match session.query(&statement, &[]).await {
+            Err(DbError::Retry(_) | DbError::LockTimeout(_)) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            other => return Ok(other.map(drop)?),
+        }
+    }
+    session.query(&statement, &[]).await?;
     Ok(())
 }
 
@@ -57,12 +82,13 @@ pub async fn prepare(session: &Session, shape: &Shape, recount: bool) -> Result<
 pub async fn pending(session: &Session, shape: &Shape, range: Range) -> Result<Vec<Pending>, RollupError> {
     let name = shape.definition.name.as_str();
     let list = include_str!("../../sql/rollup/pending.sql");
-    let mut rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+    let rows = session.query(list, &[&name, &range.from, &range.to]).await?;
     let unknown: Vec<DateTime<Utc>> = rows
         .iter()
         .filter(|row| row.get::<_, Option<i64>>("source_rows").is_none())
         .map(|row| row.get("slice_start"))
         .collect();
+    let mut estimated = BTreeMap::new();
     if !unknown.is_empty() {
         let estimates = session.query(&render::estimate(shape), &[&unknown]).await?;
         let starts: Vec<DateTime<Utc>> = estimates.iter().map(|row| row.get("at")).collect();
@@ -70,13 +96,15 @@ pub async fn pending(session: &Session, shape: &Shape, range: Range) -> Result<V
         session
             .query(include_str!("../../sql/rollup/set_source_rows.sql"), &[&name, &starts, &sizes])
             .await?;
-        rows = session.query(list, &[&name, &range.from, &range.to]).await?;
+        estimated = starts.into_iter().zip(sizes).collect();
     }
     Ok(rows
         .iter()
-        .map(|row| Pending {
-            month: Month::of(row.get("slice_start")),
-            source_rows: row.get::<_, Option<i64>>("source_rows").unwrap_or_default(),
+        .map(|row| {
+            let start: DateTime<Utc> = row.get("slice_start");
+            let counted: Option<i64> = row.get("source_rows");
+            let source_rows = counted.or_else(|| estimated.get(&start).copied()).unwrap_or_default();
+            Pending { month: Month::of(start), source_rows }
         })
         .collect())
 }

@@ -25,7 +25,7 @@ impl BackfillLock {
     ///
     /// # Errors
     ///
-    /// [`RollupError::Busy`] with the holder's name when the time is over or a signal came.
+    /// [`RollupError::Busy`] with the holder's name when the time is over, [`RollupError::Stopped`] when a signal came.
     pub async fn take(
         target: &Target,
         subcommand: &str,
@@ -48,8 +48,10 @@ impl BackfillLock {
                 listener.hear(News::Waiting { rollup: name.clone(), holder: holder.clone() });
                 told = holder;
             }
-            let is_over = wait.is_some_and(|wait| began.elapsed() >= wait) || shutdown.is_requested();
-            if is_over {
+            if shutdown.is_requested() {
+                return Err(RollupError::Stopped { name: name.clone(), holder: told });
+            }
+            if wait.is_some_and(|wait| began.elapsed() >= wait) {
                 return Err(RollupError::Busy { name: name.clone(), holder: told });
             }
             tokio::select! {

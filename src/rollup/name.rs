@@ -17,6 +17,11 @@ impl RollupName {
         let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase());
         let goes_on_well =
             text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_');
+        if looks_like_a_part(text) {
+            return Err(format!(
+                "\"{text}\" is no rollup name: one that ends like 2026_03, mark, wide, live or open could be taken for a part of another rollup"
+            ));
+        }
         if starts_well && goes_on_well && text.len() <= MAX_LENGTH {
             Ok(RollupName(text.to_owned()))
         } else {
@@ -32,6 +37,16 @@ impl RollupName {
     }
 }
 
+/// Whether a table of this name could be another rollup's month or marks.
+fn looks_like_a_part(text: &str) -> bool {
+    let is_number =
+        |part: &str, digits: usize| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.rsplit('_');
+    let (last, before) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_month = is_number(last, 2) && is_number(before, 4);
+    !before.is_empty() && (is_month || matches!(last, "mark" | "wide" | "live" | "open"))
+}
+
 impl std::fmt::Display for RollupName {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.0)
@@ -43,5 +58,20 @@ impl std::str::FromStr for RollupName {
 
     fn from_str(text: &str) -> Result<RollupName, String> {
         RollupName::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_be_a_part_of_another_rollup_is_refused() {
+        for bad in ["x_2026_11", "orders_mark", "orders_wide", "Orders", "1st", ""] {
+            assert!(RollupName::parse(bad).is_err(), "{bad}");
+        }
+        for good in ["x", "usage_hourly", "orders_2026", "mark", "v_11"] {
+            assert!(RollupName::parse(good).is_ok(), "{good}");
+        }
     }
 }

@@ -14,7 +14,8 @@ mod part;
 pub mod read;
 mod template;
 
-pub(super) use part::{capture_function, whole_query};
+pub use part::capture_function;
+pub(super) use part::whole_query;
 use template::Template;
 
 /// Dollar-quote tags begin with this word; a query that holds it is refused.
@@ -50,7 +51,7 @@ pub fn tables(shape: &Shape) -> String {
     let mark_tenant = shape.source.tenant.as_ref().map(|tenant| {
         let collation =
             tenant.collation.as_ref().map(|collation| format!(" COLLATE {collation}")).unwrap_or_default();
-        format!("tenant {}{collation},\n  ", tenant.type_name)
+        format!("tenant {}{collation},\n  ", tenant.base_type)
     });
     let mut text = Template::new(include_str!("../../sql/template/tables.sql"))
         .set("columns", columns.join(",\n  "))
@@ -101,22 +102,11 @@ pub fn functions(shape: &Shape) -> String {
         calendar.before(&spliced("v_slice.slice_end")),
     );
     let first_fill = part::range_rows(shape, &spliced("v_slice.slice_start"), &spliced("v_slice.slice_end"));
-    let census = |text: &'static str| {
-        Template::new(text)
-            .set("instant", calendar.instant.clone())
-            .set("source", shape.source.table.quoted())
-            .set("time", identifier(&shape.source.time))
-            .set("at_or_after_from", calendar.at_or_after("$1"))
-            .set("at_or_after_next_month", calendar.at_or_after("(month.at + interval '1 month')"))
-            .set("before_to", calendar.before("$2"))
-            .set("origin", part::ORIGIN.to_owned())
-            .set("name_literal", literal(shape.definition.name.as_str()))
-            .render()
-    };
     let text = Template::new(include_str!("../../sql/template/functions.sql"))
-        .set("census_by_index", census(include_str!("../../sql/template/census_by_index.sql")))
-        .set("census_by_scan", census(include_str!("../../sql/template/census_by_scan.sql")))
-        .set("time_is_monotone", (!matches!(shape.source.time_kind, TimeKind::Zoned(_))).to_string())
+        .set("census_by_index", part::census(shape, include_str!("../../sql/template/census_by_index.sql")))
+        .set("census_by_tenant", census_by_tenant(shape))
+        .set("census_by_scan", part::census(shape, include_str!("../../sql/template/census_by_scan.sql")))
+        .set("time_is_monotone", time_is_monotone(shape).to_string())
         .set("calendar_start", part::CALENDAR_START.to_owned())
         .set("calendar_end", part::CALENDAR_END.to_owned())
         .set("range_difference", range_difference)
@@ -156,6 +146,25 @@ pub fn functions(shape: &Shape) -> String {
             )
         })
         .render()
+}
+
+/// The branch of the census that jumps through the index of the drain; nothing where tenants may be NULL, which a jump
+/// to the next tenant passes over.
+fn census_by_tenant(shape: &Shape) -> String {
+    if !shape.source.tenant.as_ref().is_some_and(|tenant| tenant.not_null) {
+        return String::new();
+    }
+    let condition = part::census(shape, include_str!("../../sql/template/has_few_tenants.sql"));
+    let statement = part::census(shape, include_str!("../../sql/template/census_by_tenant.sql"));
+    format!(
+        "ELSIF {} AND coalesce((\n{condition}  ), false) THEN\n    EXECUTE {TAG}\n{statement}    {TAG} USING v_from, v_to;",
+        time_is_monotone(shape)
+    )
+}
+
+/// Whether ordering by the column as stored orders the instants too: local time runs backwards once a year.
+fn time_is_monotone(shape: &Shape) -> bool {
+    !matches!(shape.source.time_kind, TimeKind::Zoned(_))
 }
 
 /// Functions of one rollup, each `highwater.NAME_…`.
@@ -257,7 +266,7 @@ fn build_indexes(shape: &Shape) -> String {
 }
 
 /// `pg_temp` last, so that nobody's temporary table stands in for a real one.
-fn search_path(definition: &Definition) -> String {
+pub(super) fn search_path(definition: &Definition) -> String {
     let names: Vec<String> = definition.search_path.iter().map(|schema| identifier(schema)).collect();
     names.into_iter().chain(["pg_temp".to_owned()]).collect::<Vec<String>>().join(", ")
 }
@@ -293,21 +302,28 @@ pub(super) fn mark_ranges(shape: &Shape) -> String {
     .render()
 }
 
-/// Removes the rollup's functions and tables, its target included.
-pub(super) fn drop(shape: &Shape) -> String {
-    let functions: Vec<String> = FUNCTIONS
-        .iter()
-        .map(|function| format!("{SCHEMA}.{}", identifier(&format!("{}_{function}", shape.definition.name))))
-        .collect();
-    Template::new("{{drop_live}}\nDROP FUNCTION {{functions}};\nDROP TABLE {{mark}}, {{wide}}, {{target}};")
-        .set("drop_live", live::drop(&shape.definition.name))
-        .set("functions", functions.join(", "))
-        .names(shape)
-        .render()
+/// Marks everything as changed.
+pub(super) fn mark_everything(shape: &Shape) -> String {
+    Template::new(include_str!("../../sql/template/capture_truncate.sql")).names(shape).render()
+}
+
+/// Removes the rollup's functions and tables; `target` is qualified and quoted, `None` when it is gone already.
+pub(super) fn drop(name: &RollupName, target: Option<&str>) -> String {
+    let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
+    let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
+    let tables: Vec<String> =
+        [own("mark"), own("wide")].into_iter().chain(target.map(str::to_owned)).collect();
+    // The views first: they stand on the tables, and are gone already where the source was dropped with CASCADE.
+    format!(
+        "{}\nDROP FUNCTION {};\nDROP TABLE {};",
+        live::drop(name),
+        functions.join(", "),
+        tables.join(", ")
+    )
 }
 
 /// The size of what a backfill would do; parameters as in the template.
-pub(super) fn forecast(shape: &Shape) -> String {
+pub fn forecast(shape: &Shape) -> String {
     let calendar = part::Calendar::of(&shape.source);
     let spliced = |expression: &str| format!("{TAG} || quote_literal({expression}) || {TAG}::timestamptz");
     let rows_between = |from: &str, to: &str| {

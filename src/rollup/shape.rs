@@ -10,6 +10,9 @@ use crate::db::Executor;
 /// Schema of everything that highwater makes.
 pub const SCHEMA: &str = "highwater";
 
+/// Longest name of a target table: with `_2026_03` its partitions have the 63 bytes that Postgres keeps.
+const MAX_TARGET_LENGTH: usize = 55;
+
 /// Everything that rendering needs to know.
 #[derive(Debug, Clone)]
 pub struct Shape {
@@ -74,6 +77,12 @@ impl Shape {
                     names.join(", ")
                 )));
             }
+        }
+        if self.target.table.len() > MAX_TARGET_LENGTH {
+            return Err(misfit(format!(
+                "target \"{}\" is too long: its partitions are named after it, which leaves {MAX_TARGET_LENGTH} bytes",
+                self.target.table
+            )));
         }
         for column in self.keys() {
             if column.category == "A" {

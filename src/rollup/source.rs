@@ -11,6 +11,8 @@ pub struct Column {
     pub name: String,
     /// With its modifier, as `format_type` prints it.
     pub type_name: String,
+    /// Without its modifier: what a copy of the value is stored as, so that a wider source never overflows it.
+    pub base_type: String,
     /// Qualified and quoted; `None` when it is the type's own.
     pub collation: Option<String>,
     pub not_null: bool,
@@ -34,7 +36,7 @@ pub enum TimeKind {
 pub struct Source {
     pub table: TableName,
     pub columns: Vec<Column>,
-    /// The table and every partition below it: where capture must stand.
+    /// The table and every partition or inheriting table below it: where capture must stand.
     pub relations: Vec<TableName>,
     pub time: String,
     pub time_kind: TimeKind,
@@ -49,6 +51,7 @@ pub(super) async fn columns(db: &impl Executor, relation: &str) -> Result<Vec<Co
         .map(|row| Column {
             name: row.get("name"),
             type_name: row.get("type"),
+            base_type: row.get("base_type"),
             collation: row.get("collation_name"),
             not_null: row.get("not_null"),
             category: row.get("category"),
@@ -122,8 +125,8 @@ async fn resolve(db: &impl Executor, name: &RollupName, written: &str) -> Result
     }
 }
 
-/// The table and every partition below it.
-async fn relations(db: &impl Executor, table: &TableName) -> Result<Vec<TableName>, RollupError> {
+/// The table and every partition or inheriting table below it.
+pub(super) async fn relations(db: &impl Executor, table: &TableName) -> Result<Vec<TableName>, RollupError> {
     let rows = db.query(include_str!("../../sql/rollup/leaves.sql"), &[&table.quoted()]).await?;
     Ok(rows.iter().map(|row| TableName { schema: row.get("schema"), table: row.get("name") }).collect())
 }

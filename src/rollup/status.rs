@@ -12,7 +12,8 @@ use crate::db::{DbError, Executor, Session};
 /// Version of the JSON document; it rises when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Without a drain for this long a rollup is late (warning), and for [`STOPPED_SECONDS`] it has stopped (critical).
+/// A rollup whose oldest mark is older than this is late (warning); older than [`STOPPED_SECONDS`], it has stopped
+/// (critical).
 const LATE_SECONDS: f64 = 300.0;
 const STOPPED_SECONDS: f64 = 3600.0;
 
@@ -123,14 +124,17 @@ async fn uncounted(
     let shape: Shape = match install::load(session, name).await {
         Ok(shape) => shape,
         Err(RollupError::Misfit { reason, .. }) => return Ok((None, Some(reason))),
-        Err(error) => return Err(error),
+        // One rollup that cannot be looked at must not hide the others.
+        Err(error @ (RollupError::Db(DbError::Lost(_)) | RollupError::NotInstalled)) => return Err(error),
+        Err(error) => return Ok((None, Some(error.to_string()))),
     };
     let tx = session.begin().await?;
     tx.batch(UNCOUNTED_TIMEOUT).await?;
     match tx.query_one(&render::uncounted(&shape), &[]).await {
         Ok(row) => Ok((Some(row.get("rows")), None)),
         Err(DbError::Cancelled(_)) => Ok((None, None)),
-        Err(error) => Err(error.into()),
+        Err(error @ DbError::Lost(_)) => Err(error.into()),
+        Err(error) => Ok((None, Some(error.to_string()))),
     }
 }
 
@@ -155,19 +159,10 @@ impl RollupStatus {
         if let Some(error) = self.last_error.clone() {
             self.note(Health::Critical, format!("last run failed: {error}"));
         }
-        match self.lag_seconds {
-            Some(lag) if lag > STOPPED_SECONDS => {
-                self.note(
-                    Health::Critical,
-                    format!("not drained for {}; \"highwater rollup drain {name}\"", span(lag)),
-                );
-            }
-            Some(lag) if lag > LATE_SECONDS => {
-                self.note(
-                    Health::Warning,
-                    format!("not drained for {}; \"highwater rollup drain {name}\"", span(lag)),
-                );
-            }
+        // Judged by marks and not by the watermark: a rollup without marks is exact, however long ago it was drained.
+        match self.oldest_mark_seconds {
+            Some(age) if age > STOPPED_SECONDS => self.note(Health::Critical, waiting(&name, age)),
+            Some(age) if age > LATE_SECONDS => self.note(Health::Warning, waiting(&name, age)),
             Some(_) | None => {}
         }
         if !is_counted {
@@ -189,6 +184,10 @@ impl RollupStatus {
         self.health = self.health.max(health);
         self.problems.push(problem);
     }
+}
+
+fn waiting(name: &str, age_seconds: f64) -> String {
+    format!("changes wait for {} to be drained; \"highwater rollup drain {name}\"", span(age_seconds))
 }
 
 fn span(seconds: f64) -> String {

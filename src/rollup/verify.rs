@@ -10,11 +10,12 @@ use super::error::RollupError;
 use super::ledger::{self, Range};
 use super::name::RollupName;
 use super::shape::Shape;
+use super::stop::unless_stopped;
 use super::watch::{Fence, Listener, News, Work};
 use super::{drain, install, render};
 use crate::db::pool::Pool;
 use crate::db::target::Target;
-use crate::db::{Executor, Session, connect};
+use crate::db::{Executor, Param, Session, connect};
 use crate::ground::month::Month;
 use crate::ground::shutdown::Shutdown;
 
@@ -22,7 +23,7 @@ use crate::ground::shutdown::Shutdown;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub range: Range,
-    /// Compare this many random slices instead of all.
+    /// Compare this many random slices instead of all; at least 1.
     pub sample: Option<i32>,
     /// Connections that compare; at least 1.
     pub parallel: usize,
@@ -56,7 +57,8 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// [`RollupError::Unknown`] and the like; drift is no error but a [`Report`].
+/// [`RollupError::Range`] for ends off the grain, [`RollupError::Unknown`] and the like; drift is no error but a
+/// [`Report`].
 pub async fn run(
     target: &Target,
     subcommand: &str,
@@ -68,8 +70,9 @@ pub async fn run(
 ) -> Result<Report, RollupError> {
     let mut session = connect::connect(target, subcommand).await?;
     let shape = install::load(&mut session, name).await?;
+    check_range(&shape, options.range)?;
     // A month with rows and without a slice would escape the comparison: the census makes it pending.
-    ledger::prepare(&session, &shape, options.sample.is_none()).await?;
+    unless_stopped(&session, shutdown, ledger::prepare(&session, &shape, options.sample.is_none())).await?;
     let slices = complete(&session, name, options).await?;
     let pending = ledger::pending(&session, &shape, options.range).await?.len();
     let source_rows = slices.iter().map(|(_, rows)| rows).sum();
@@ -117,9 +120,31 @@ pub async fn run(
     report.interrupted = shutdown.is_requested();
     listener.hear(News::Ended { rollup: name.clone(), work: Work::Verify });
     if options.repair && !wrong.is_empty() {
-        report.repaired = Some(repair(&mut session, &shape, &wrong, shutdown).await?);
+        let repaired = repair(&mut session, &shape, &wrong, shutdown).await?;
+        report.repaired = Some(repaired.rows);
+        report.interrupted |= !repaired.is_whole;
     }
     Ok(report)
+}
+
+/// A range that cuts a bucket would compare the half of it with the whole, and a repair would write the half.
+fn check_range(shape: &Shape, range: Range) -> Result<(), RollupError> {
+    let definition = &shape.definition;
+    for end in [range.from, range.to].into_iter().flatten() {
+        if !definition.grain.is_boundary(end) {
+            let grain = definition.grain.interval().trim_start_matches("interval ");
+            return Err(RollupError::Range(format!(
+                "{end} is not a bucket boundary of rollup \"{}\", whose grain is {grain}",
+                definition.name
+            )));
+        }
+    }
+    match (range.from, range.to) {
+        (Some(from), Some(to)) if from >= to => {
+            Err(RollupError::Range(format!("the range from {from} to {to} is empty")))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Found {
@@ -147,6 +172,7 @@ impl Proof<'_> {
     ) -> Result<Vec<Found>, RollupError> {
         let session = pool.get().await?;
         session.batch(include_str!("../../sql/rollup/slice_settings.sql")).await?;
+        session.batch(&format!("SET search_path = {}", render::search_path(&self.shape.definition))).await?;
         let mut found = Vec::new();
         while !self.shutdown.is_requested() {
             let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
@@ -155,7 +181,9 @@ impl Proof<'_> {
             let from = self.range.from.map_or(month.start(), |from| from.max(month.start()));
             let to = self.range.to.map_or(month.end(), |to| to.min(month.end()));
             let began = Instant::now();
-            let row = session.query_one(&self.statement, &[&from, &to]).await?;
+            let params: [&dyn Param; 2] = [&from, &to];
+            let compared = async { Ok(session.query_one(&self.statement, &params).await?) };
+            let Some(row) = unless_stopped(&session, self.shutdown, compared).await? else { break };
             let examples: serde_json::Value = row.get("examples");
             let slice = Found {
                 range: (from, to),
@@ -203,8 +231,8 @@ async fn repair(
     shape: &Shape,
     ranges: &[(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)],
     shutdown: &Shutdown,
-) -> Result<i64, RollupError> {
+) -> Result<drain::Report, RollupError> {
     let (starts, ends): (Vec<_>, Vec<_>) = ranges.iter().copied().unzip();
     session.query(&render::mark_ranges(shape), &[&starts, &ends]).await?;
-    Ok(drain::run(session, &shape.definition.name, shutdown).await?.rows)
+    drain::run(session, &shape.definition.name, shutdown).await
 }

@@ -2,6 +2,7 @@
 
 mod cold;
 mod death;
+mod fallback;
 mod refusal;
 mod site;
 mod stranger;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use highwater::db::Executor;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::migrate_database::{Folder, TestDb, ended, migrate, signal, start};
 
@@ -136,9 +137,14 @@ async fn what_a_killed_run_left_running_is_waited_for() {
     db.run("CREATE TABLE slow ()").await;
     let mut run = start(&db, &["up"], &folder);
     db.wait_for(SLEEPING).await;
+    // Held still, or it would notice within a second that its client is gone, which may be before anyone looks.
+    let orphan = &db.texts(&SLEEPING.replacen("SELECT", "SELECT pid", 1)).await[0];
+    let orphan = Pid::from_raw(orphan.parse().unwrap());
+    kill(orphan, Signal::SIGSTOP).unwrap();
     signal(&run, Signal::SIGKILL);
     run.wait().unwrap();
     let next = migrate(&db, &["up", "--no-wait"], &folder).await;
+    kill(orphan, Signal::SIGCONT).unwrap();
     assert_eq!(next.code, 5, "the orphan still works: {next:?}");
     db.run("DROP TABLE slow").await;
     let next = migrate(&db, &["up"], &folder).await;

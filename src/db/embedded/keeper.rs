@@ -12,6 +12,7 @@ use nix::unistd::{dup2_stdin, dup2_stdout};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use super::greeting;
 use super::initdb;
 use super::lease;
 use super::location::Location;
@@ -59,22 +60,34 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
 
     // In this order: whoever sees the keeper's lock free may start another keeper.
     hold_for_life(&location.keeper(), "another keeper to end", LOOK_LIMIT).await?;
-    write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
-    let cluster =
-        hold_for_life(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
+    let record =
+        write_record(plan, location).map_err(|error| Failure::file("write", &location.keeper(), &error))?;
+    // Unlike the keeper's it is let go when this ends, so that no one sees it held and the keeper's free, which is
+    // the mark of a keeper that was killed.
+    let cluster = hold(&location.cluster(), "the processes of the last cluster to end", ORPHAN_LIMIT).await?;
 
     let start = async {
-        initdb::prepare(plan, location, cluster).await?;
-        Postmaster::start(plan, location, cluster).await
+        initdb::prepare(plan, location, &cluster).await?;
+        Postmaster::start(plan, location, &cluster).await
     };
     let mut postmaster = tokio::select! {
         started = start => started?,
         // What was begun ends by its parent-death signal.
         () = &mut stop_asked => return Err(Failure::Start("it was asked to stop".to_owned())),
     };
+    // No child of ours inherits it: the postmaster was started before.
+    let visitors = match greeting::listen(location) {
+        Ok(visitors) => visitors,
+        Err(error) => {
+            postmaster.stop().await;
+            return Err(Failure::file("make", &location.greeting(), &error));
+        }
+    };
     report(&Report::Ready);
     let lease_path = location.lease();
     let _lease = tokio::select! {
+        // In this order: who asks after the server was asked to stop is not told that it goes on.
+        biased;
         status = postmaster.ended() => {
             warn!("the postmaster ended by itself: {status}");
             return Ok(());
@@ -83,6 +96,7 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
             info!("stopping the server: asked to");
             None
         }
+        never = greeting::greet(&visitors, &record) => match never {},
         unused = lease::unused(&lease_path, Duration::from_millis(plan.grace_ms)) => match unused {
             Ok(lease) => {
                 info!("stopping the server: no one uses it");
@@ -94,6 +108,8 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
             }
         },
     };
+    drop(visitors);
+    let _ = std::fs::remove_file(location.greeting());
     postmaster.stop().await;
     if plan.wipe_at_stop
         && let Err(error) = initdb::erase(location)
@@ -105,14 +121,19 @@ async fn serve(plan: &Plan, location: &Location) -> Result<(), Failure> {
 
 /// Takes a lock that only the kernel releases, when the process is gone: whoever waits for it waits for that.
 async fn hold_for_life(path: &Path, what: &'static str, limit: Duration) -> Result<&'static File, Failure> {
-    let held = lock::hold(path, Mode::Exclusive, what, limit).await;
-    held.map(|file| &*Box::leak(Box::new(file))).map_err(|error| Failure::Prepare(error.to_string()))
+    hold(path, what, limit).await.map(|file| &*Box::leak(Box::new(file)))
 }
 
-fn write_record(plan: &Plan, location: &Location) -> std::io::Result<()> {
+async fn hold(path: &Path, what: &'static str, limit: Duration) -> Result<File, Failure> {
+    let held = lock::hold(path, Mode::Exclusive, what, limit).await;
+    held.map_err(|error| Failure::Prepare(error.to_string()))
+}
+
+fn write_record(plan: &Plan, location: &Location) -> std::io::Result<Record> {
     let pid = nix::unistd::getpid().as_raw();
     let record = Record { pid, version: plan.version.clone(), binaries: plan.binaries.clone() };
-    std::fs::write(location.keeper(), serde_json::to_vec(&record)?)
+    std::fs::write(location.keeper(), serde_json::to_vec(&record)?)?;
+    Ok(record)
 }
 
 /// Tells the starter, if it still lives, and lets go of what connects us with it: its pipe and its lock.

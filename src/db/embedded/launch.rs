@@ -13,6 +13,7 @@ use tracing::debug;
 use super::account::Account;
 use super::address::Address;
 use super::binaries;
+use super::greeting;
 use super::lease;
 use super::location::Location;
 use super::lock::{self, Mode};
@@ -82,7 +83,7 @@ pub async fn start(options: &Options) -> Result<Server, EmbeddedError> {
     let lease = lease::take(&location).await?;
     if lock::is_held(&location.keeper())?
         && probe::ask(&Address::of(&location)).await == Answer::Accepting
-        && let Some(record) = Record::read(&location)
+        && let Some(record) = greeting::hear(&location).await
     {
         return Ok(Server::new(location, record, lease));
     }
@@ -114,15 +115,23 @@ async fn attach(location: &Location) -> Result<Option<Record>, EmbeddedError> {
         let refused =
             |reason| Err(EmbeddedError::NotAccepting { directory: location.root().to_owned(), reason });
         match probe::ask(&Address::of(location)).await {
-            Answer::Accepting => return Ok(Record::read(location)),
+            Answer::Accepting => {
+                if let Some(record) = greeting::hear(location).await {
+                    return Ok(Some(record));
+                }
+                // It was killed, or has just begun to stop.
+                last_keepers_end(location).await?;
+            }
             Answer::NotNow(_) if begun.elapsed() < NOT_NOW_LIMIT => tokio::time::sleep(NOT_NOW_PAUSE).await,
             Answer::NotNow(reason) | Answer::Refused(reason) => return refused(reason),
             // A keeper past its start, without a server: it is about to end.
-            Answer::NoOne => {
-                lock::hold(&location.keeper(), Mode::Shared, "the last keeper to end", STOP_LIMIT).await?;
-            }
+            Answer::NoOne => last_keepers_end(location).await?,
         }
     }
+}
+
+async fn last_keepers_end(location: &Location) -> Result<(), EmbeddedError> {
+    lock::hold(&location.keeper(), Mode::Shared, "the last keeper to end", STOP_LIMIT).await.map(drop)
 }
 
 /// Starts a keeper and waits for its report. The keeper shares the caller's `turn`, so that the turn ends with the

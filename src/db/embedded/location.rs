@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::{AccessFlags, User, access, geteuid};
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
@@ -46,12 +46,14 @@ impl Location {
     /// [`EmbeddedError::NoHome`].
     pub fn existing(directory: Option<&Path>) -> Result<Location, EmbeddedError> {
         let candidates = candidates(directory)?;
-        let chosen = candidates.iter().find(|root| root.join("lease").exists()).unwrap_or(&candidates[0]);
+        // One that cannot be written to any more holds data, but no server; `prepare` passes it over too.
+        let is_in_use = |root: &&PathBuf| root.join("lease").exists() && writable(root).is_ok();
+        let chosen = candidates.iter().find(is_in_use).unwrap_or(&candidates[0]);
         Ok(Location::at(std::path::absolute(chosen).unwrap_or_else(|_| chosen.clone())))
     }
 
     /// Makes the directory if it is missing and checks that it can be used: `directory`, else `HIGHWATER_PG_DIR`,
-    /// else one in the user's home or root's own, else, where none can be made, one under /tmp.
+    /// else one in the user's home or root's own, else, where none can be made or written to, one under /tmp.
     ///
     /// # Errors
     ///
@@ -156,6 +158,11 @@ impl Location {
         self.root.join("keeper")
     }
 
+    /// The socket at which a living keeper answers, see [`super::greeting`].
+    pub fn greeting(&self) -> PathBuf {
+        self.root.join("greeting")
+    }
+
     /// The lock of the cluster's processes, see [`super::lock`].
     pub fn cluster(&self) -> PathBuf {
         self.root.join("cluster")
@@ -205,19 +212,37 @@ fn candidates(directory: Option<&Path>) -> Result<Vec<PathBuf>, EmbeddedError> {
     Ok(vec![first, PathBuf::from(format!("/tmp/highwater-{hash}"))])
 }
 
-/// Makes the directory: as root open to pass through, for the user that the server runs as, else closed.
+/// Makes the directory if it is missing: as root open to pass through, for the user that the server runs as, else
+/// closed. Fails too where it cannot be written to, as on a file system that is mounted read-only.
 fn make(root: &Path) -> std::io::Result<PathBuf> {
-    let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
-    if let Some(parent) = root.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    let is_root = geteuid().is_root();
+    let missing_parents = root
+        .ancestors()
+        .skip(1)
+        .take_while(|directory| !directory.as_os_str().is_empty() && !directory.exists());
+    for parent in missing_parents.collect::<Vec<_>>().into_iter().rev() {
+        make_one(parent, if is_root { 0o755 } else { 0o700 })?;
     }
-    match DirBuilder::new().mode(mode).create(root) {
-        Ok(()) => {}
-        // A link may lead anywhere by the time it is used; everything else is judged by `check`.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && root.symlink_metadata()?.is_dir() => {}
-        Err(error) => return Err(error),
+    make_one(root, if is_root { 0o711 } else { 0o700 })?;
+    // Someone else's is for `check` to refuse.
+    if root.metadata()?.uid() == geteuid().as_raw() {
+        writable(root)?;
     }
     root.canonicalize()
+}
+
+/// Makes one directory if it is missing, of exactly this mode: a umask of 077 would close root's to the server.
+fn make_one(path: &Path, mode: u32) -> std::io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => std::fs::set_permissions(path, PermissionsExt::from_mode(mode)),
+        // A link may lead anywhere by the time it is used; everything else is judged by `check`.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.symlink_metadata()?.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn writable(root: &Path) -> std::io::Result<()> {
+    Ok(access(root, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
 #[cfg(test)]

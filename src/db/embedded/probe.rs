@@ -1,5 +1,6 @@
 //! Asking a server whether it takes connections.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -22,7 +23,7 @@ const CREATE_DATABASE: &str = include_str!("../../../sql/embedded/create_databas
 pub enum Answer {
     /// It takes connections, and highwater's database exists.
     Accepting,
-    /// It is starting, recovering or shutting down: ask again.
+    /// It is starting, recovering or shutting down, or hung up on us for one of these: ask again.
     NotNow(String),
     /// No one listens on the socket.
     NoOne,
@@ -73,13 +74,34 @@ async fn with_client(
 }
 
 fn sort(error: &tokio_postgres::Error) -> Answer {
+    /// What a session is told that was let in and then cut off, at a shutdown, a crash or a drop of its database.
+    const PASSING: [&SqlState; 4] = [
+        &SqlState::CANNOT_CONNECT_NOW,
+        &SqlState::ADMIN_SHUTDOWN,
+        &SqlState::CRASH_SHUTDOWN,
+        &SqlState::DATABASE_DROPPED,
+    ];
     let reason = innermost(error);
     match error.code() {
-        Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => Answer::NotNow(reason),
+        Some(code) if PASSING.contains(&code) => Answer::NotNow(reason),
         // Full is up.
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Answer::Accepting,
         Some(_) => Answer::Refused(reason),
-        // The socket is not there, or its owner hung up while ending.
-        None => Answer::NoOne,
+        None if is_unanswered(error) => Answer::NoOne,
+        // It hung up without a word, as it does in a crash on those who have not logged in yet: the postmaster lives,
+        // or the next question finds it gone.
+        None => Answer::NotNow(reason),
     }
+}
+
+/// Whether the socket is not there, or no one listens on it.
+fn is_unanswered(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+        }
+        source = cause.source();
+    }
+    false
 }

@@ -4,18 +4,28 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::EmbeddedError;
 use super::address::Address;
 use super::location::Location;
-use super::lock::{self, Mode};
+use super::lock;
 use super::record::Record;
 
 /// Longest wait for the end of a server that was asked to stop: the keeper's own limits, and some room.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Longest wait for a keeper to be seen behind a held lock. It has none for the moments in which the kernel takes a
+/// keeper apart, and in which a new one has not written its record; and for as long as the keeper lives in another
+/// container, where it cannot be seen.
+const UNSEEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at a server that is coming or going.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the embedded server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,38 +55,72 @@ pub struct Status {
     pub address: Address,
 }
 
-/// Looks at the server in `directory`, else in the usual place; starts nothing and makes nothing.
+/// What one look sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// A keeper lives, and this is its process id.
+    Keeper(i32),
+    /// The keeper's lock is held, but no keeper is to be seen, see [`UNSEEN_LIMIT`].
+    Unseen,
+    /// No keeper holds its lock, but processes of the cluster live.
+    Orphans,
+    Nothing,
+}
+
+/// Looks at the server in `directory`, else in the usual place; starts nothing and makes nothing. Waits a moment for a
+/// keeper that is just ending to be gone.
 ///
 /// # Errors
 ///
 /// [`EmbeddedError::NoHome`], or [`EmbeddedError::File`] for a directory that belongs to someone else.
-pub fn status(directory: Option<&Path>) -> Result<Status, EmbeddedError> {
+pub async fn status(directory: Option<&Path>) -> Result<Status, EmbeddedError> {
     let location = Location::existing(directory)?;
-    let state = if !location.keeper().exists() {
-        State::Stopped
-    } else if lock::is_held(&location.keeper())? {
-        State::Running
-    } else if lock::is_held(&location.cluster())? {
-        State::Ending
-    } else {
-        State::Stopped
+    let begun = Instant::now();
+    let sight = loop {
+        match look(&location)? {
+            Sight::Unseen if begun.elapsed() < UNSEEN_LIMIT => tokio::time::sleep(PAUSE).await,
+            sight => break sight,
+        }
     };
-    let record = Record::read(&location).filter(|_| state == State::Running);
+    let state = match sight {
+        Sight::Keeper(_) | Sight::Unseen => State::Running,
+        Sight::Orphans => State::Ending,
+        Sight::Nothing => State::Stopped,
+    };
+    let running_version = Record::read(&location).filter(|_| state == State::Running).map(|it| it.version);
     let major = || location.major().map(|major| major.to_string());
     Ok(Status {
         state,
-        version: record.as_ref().map(|record| record.version.clone()).or_else(major),
+        version: running_version.or_else(major),
         directory: location.root().to_owned(),
         socket_directory: location.socket(),
         log: location.log(),
         postmaster_pid: location.postmaster_pid().filter(|_| state != State::Stopped),
-        keeper_pid: record.map(|record| record.pid),
+        keeper_pid: if let Sight::Keeper(pid) = sight { Some(pid) } else { None },
         lease_holders: holders(&location, state),
         address: Address::of(&location),
     })
 }
 
-/// Stops the server and waits until its last process is gone; those who use it lose their connections.
+fn look(location: &Location) -> Result<Sight, EmbeddedError> {
+    if !location.keeper().exists() {
+        return Ok(Sight::Nothing);
+    }
+    if !lock::is_held(&location.keeper())? {
+        if !lock::is_held(&location.cluster())? {
+            return Ok(Sight::Nothing);
+        }
+        // Between the two looks a new keeper may have come.
+        if !lock::is_held(&location.keeper())? {
+            return Ok(Sight::Orphans);
+        }
+    }
+    let pid = Record::read(location).map(|record| record.pid).filter(|pid| is_keeper(*pid, location));
+    Ok(pid.map_or(Sight::Unseen, Sight::Keeper))
+}
+
+/// Stops the server and waits until its last process is gone; those who use it lose their connections. A server that
+/// is started by someone else meanwhile is left alone.
 ///
 /// Returns what was found, [`State::Stopped`] if there was nothing to do.
 ///
@@ -85,23 +129,42 @@ pub fn status(directory: Option<&Path>) -> Result<Status, EmbeddedError> {
 /// [`EmbeddedError::NotAccepting`] when the keeper cannot be signalled, [`EmbeddedError::LockHeld`] when the server
 /// does not end.
 pub async fn stop(directory: Option<&Path>) -> Result<Status, EmbeddedError> {
-    let found = status(directory)?;
+    let found = status(directory).await?;
+    let location = Location::existing(directory)?;
+    let refused = |reason| EmbeddedError::NotAccepting { directory: location.root().to_owned(), reason };
+    let begun = Instant::now();
+    let mut asked = None;
     if found.state == State::Stopped {
         return Ok(found);
     }
-    let location = Location::existing(directory)?;
-    if found.state == State::Running {
-        let refused = |reason| EmbeddedError::NotAccepting { directory: found.directory.clone(), reason };
-        let pid = found
-            .keeper_pid
-            .filter(|pid| is_keeper(*pid, &location))
-            .ok_or_else(|| refused("its keeper is not to be found; try again".to_owned()))?;
-        kill(Pid::from_raw(pid), Signal::SIGTERM)
-            .map_err(|error| refused(format!("cannot signal its keeper, process {pid}: {error}")))?;
+    loop {
+        let late = begun.elapsed() >= STOP_LIMIT;
+        let held = |what, path| EmbeddedError::LockHeld { what, path, waited: STOP_LIMIT };
+        match look(&location)? {
+            Sight::Nothing => return Ok(found),
+            Sight::Keeper(pid) if asked.is_none() => {
+                match kill(Pid::from_raw(pid), Signal::SIGTERM) {
+                    // It was faster.
+                    Ok(()) | Err(Errno::ESRCH) => asked = Some(pid),
+                    Err(error) => {
+                        return Err(refused(format!("cannot signal its keeper, process {pid}: {error}")));
+                    }
+                }
+            }
+            Sight::Keeper(pid) if asked != Some(pid) => return Ok(found),
+            Sight::Unseen if asked.is_none() && begun.elapsed() >= UNSEEN_LIMIT => {
+                return Err(refused("its keeper is not to be found on this machine".to_owned()));
+            }
+            Sight::Keeper(_) | Sight::Unseen if late => {
+                return Err(held("the keeper to end", location.keeper()));
+            }
+            Sight::Orphans if late => {
+                return Err(held("the server's last process to end", location.cluster()));
+            }
+            Sight::Keeper(_) | Sight::Unseen | Sight::Orphans => {}
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    lock::hold(&location.keeper(), Mode::Shared, "the keeper to end", STOP_LIMIT).await?;
-    lock::hold(&location.cluster(), Mode::Shared, "the server's last process to end", STOP_LIMIT).await?;
-    Ok(found)
 }
 
 /// Whether process `pid` is this location's keeper. Its record is rewritten a moment after its lock is taken, and in

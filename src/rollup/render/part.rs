@@ -71,6 +71,27 @@ impl Calendar<'_> {
     }
 }
 
+/// A statement of the census, over `[$1, $2)`.
+pub(super) fn census(shape: &Shape, text: &'static str) -> String {
+    let calendar = Calendar::of(&shape.source);
+    let tenant = shape.source.tenant.as_ref().map(|tenant| tenant.name.as_str()).unwrap_or_default();
+    Template::new(text)
+        .set("instant", calendar.instant.clone())
+        .set("source", shape.source.table.quoted())
+        .set("source_literal", literal(&shape.source.table.quoted()))
+        .set("time", identifier(&shape.source.time))
+        .set("time_name_literal", literal(&shape.source.time))
+        .set("tenant", identifier(tenant))
+        .set("tenant_name_literal", literal(tenant))
+        .set("at_or_after_from", calendar.at_or_after("$1"))
+        .set("at_or_after_next_month", calendar.at_or_after("(month.at + interval '1 month')"))
+        .set("before_month_after", calendar.before("(month.at + interval '2 months')"))
+        .set("before_to", calendar.before("$2"))
+        .set("origin", ORIGIN.to_owned())
+        .names(shape)
+        .render()
+}
+
 /// The bucket of a row of `s`.
 pub(super) fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String {
     format!("date_bin({}, {}, {ORIGIN})", definition.grain.interval(), calendar.instant)
@@ -119,18 +140,28 @@ pub(super) fn bucket_rows(shape: &Shape) -> String {
         None => in_bucket,
     };
     let relation = source_relation(&shape.source, "c.bucket", &condition);
+    // A query that moves rows to another bucket or tenant would collide with rows that nobody claimed.
+    let same_tenant = shape
+        .source
+        .tenant
+        .as_ref()
+        .map(|tenant| format!(" AND n.{} IS NOT DISTINCT FROM c.tenant", identifier(&tenant.name)));
     format!(
-        "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n",
+        "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n \
+          WHERE CASE WHEN n.bucket = c.bucket{} THEN true \
+                     ELSE highwater.refuse_bucket({}, c.bucket, n.bucket) END",
         tenant(shape).claimed,
         listed(shape, "q"),
-        shape.definition.query
+        shape.definition.query,
+        same_tenant.unwrap_or_default(),
+        literal(shape.definition.name.as_str()),
     )
 }
 
 /// What the partition says about `[from, to)`.
 pub(super) fn partition_range(shape: &Shape, from: &str, to: &str) -> String {
     format!(
-        "SELECT t.ctid AS row_id, {} FROM {{{{partition}}}} AS t WHERE t.bucket >= {from} AND t.bucket < {to}",
+        "SELECT t.ctid AS highwater_row, {} FROM {{{{partition}}}} AS t WHERE t.bucket >= {from} AND t.bucket < {to}",
         listed(shape, "t")
     )
 }
@@ -145,7 +176,7 @@ pub(super) fn partition_buckets(shape: &Shape) -> String {
         None => "t.bucket = c.bucket".to_owned(),
     };
     format!(
-        "SELECT t.ctid AS row_id, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
+        "SELECT t.ctid AS highwater_row, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
         listed(shape, "t"),
         tenant(shape).claimed
     )
@@ -234,7 +265,7 @@ pub(super) struct Claim {
 pub(super) fn tenant(shape: &Shape) -> Claim {
     match &shape.source.tenant {
         Some(tenant) => Claim {
-            declaration: format!("v_tenant {}[];", tenant.type_name),
+            declaration: format!("v_tenant {}[];", tenant.base_type),
             aggregate: "array_agg(c.tenant), array_agg(c.bucket)".to_owned(),
             variables: "v_tenant, v_bucket".to_owned(),
             claimed: "unnest($1, $2) AS c (tenant, bucket)".to_owned(),
@@ -349,7 +380,7 @@ fn column_list(shape: &Shape) -> String {
 }
 
 /// Name of the capture function of a source.
-pub(in crate::rollup) fn capture_function(source: &TableName) -> TableName {
+pub fn capture_function(source: &TableName) -> TableName {
     use sha2::{Digest, Sha256};
     let digest: String =
         Sha256::digest(source.quoted().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,7 @@
 //! Whoever dies, and however: nothing is left, nothing committed is lost, and the next start works.
 
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use highwater::db::Executor;
 use nix::sys::signal::Signal;
@@ -8,6 +9,10 @@ use tokio::process::Command;
 
 use super::site::{Site, is_root, send, session};
 use crate::support::eventually::eventually;
+use crate::support::program;
+
+/// In which what waits for nothing has ended.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_server_ends_with_its_last_holder_however_that_dies() {
@@ -40,6 +45,36 @@ async fn a_killed_keeper_takes_its_server_along() {
     session(&next).await.query_one("SELECT id FROM kept", &[]).await.unwrap();
     send(Signal::SIGKILL, next.keeper_pid());
     site.deserted().await;
+}
+
+#[tokio::test]
+async fn a_keeper_that_will_not_run_again_is_not_attached_to() {
+    let site = Site::new();
+    let server = site.start().await.unwrap();
+    // As after SIGKILL, until the kernel has come to it: locks and server are there, the process does nothing.
+    send(Signal::SIGSTOP, server.keeper_pid());
+    let mut starting = std::pin::pin!(site.start());
+    let early = tokio::time::timeout(LONG_ENOUGH, starting.as_mut()).await;
+    assert!(early.is_err(), "attached to it: {early:?}");
+    send(Signal::SIGKILL, server.keeper_pid());
+    let next = starting.await.unwrap();
+    assert_ne!(next.keeper_pid(), server.keeper_pid());
+    session(&next).await;
+}
+
+#[tokio::test]
+async fn stop_waits_for_a_keeper_that_the_kernel_takes_apart() {
+    let site = Site::new();
+    drop(site.start().await.unwrap());
+    site.deserted().await;
+    // Its lock is held still, its process is not to be found any more.
+    let lock = std::fs::File::open(site.directory().join("keeper")).unwrap();
+    lock.lock().unwrap();
+    let mut stopping = std::pin::pin!(program::start(&mut site.command(&["stop"])).ended());
+    let early = tokio::time::timeout(LONG_ENOUGH, stopping.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(lock);
+    assert_eq!(stopping.await.success().stdout, "it was not running\n");
 }
 
 #[tokio::test]

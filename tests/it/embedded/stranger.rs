@@ -11,7 +11,7 @@ use crate::support::database::PROGRAM;
 use crate::support::program;
 
 /// The program where everyone may run it.
-fn copy_of_program(site: &Site) -> PathBuf {
+pub fn copy_of_program(site: &Site) -> PathBuf {
     let copy = site.top().join("highwater");
     std::fs::copy(PROGRAM, &copy).unwrap();
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();

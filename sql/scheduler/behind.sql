@@ -1,0 +1,33 @@
+-- scheduler/behind
+-- Scopes whose next plan time is due and not on the ledger, with all that the planner wants to know. A scope that was
+-- never planned stands at the plan time before the present one if its job is built in, so that a fresh installation
+-- works at once, and else at the job's making, so that adding a job does not fire it.
+-- The current plan time is found here only to pass over scopes that are up to date; the planner finds it again.
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
+scope AS (
+  SELECT job.name AS job, '' AS scope FROM highwater.job AS job WHERE job.scopes = 'single'
+  UNION ALL
+  SELECT job.name, rollup.name FROM highwater.job AS job CROSS JOIN highwater.rollup AS rollup
+   WHERE job.scopes = 'rollup'
+), stand AS (
+  SELECT job.name AS job, scope.scope, moment.now, job.paused_at IS NOT NULL AS is_paused, job.catch_up, job.catch_up_cap,
+         job.cadence, job.schedule_delay, job.catch_up_window, known.materialised_to AS known_to,
+         date_bin(job.cadence, moment.now - job.schedule_delay, '2001-01-01 00:00:00+00') AS present,
+         coalesce(known.materialised_to, CASE WHEN job.kind = 'builtin'
+           THEN date_bin(job.cadence, moment.now - job.schedule_delay, '2001-01-01 00:00:00+00') - job.cadence
+           ELSE job.created_at END) AS materialised_to
+    FROM scope
+    JOIN highwater.job AS job ON job.name = scope.job
+    LEFT JOIN highwater.job_scope AS known ON known.job = scope.job AND known.scope = scope.scope
+   CROSS JOIN moment
+)
+SELECT stand.job, stand.scope, stand.now, stand.is_paused, stand.catch_up, stand.known_to, stand.materialised_to,
+       (extract(epoch FROM stand.cadence) * 1000)::int8 AS cadence_ms,
+       (extract(epoch FROM stand.schedule_delay) * 1000)::int8 AS schedule_delay_ms,
+       (extract(epoch FROM stand.catch_up_window) * 1000)::int8 AS catch_up_window_ms,
+       greatest(stand.catch_up_cap - CASE WHEN stand.catch_up = 'every' THEN
+         (SELECT count(*) FROM highwater.plan AS plan
+           WHERE plan.job = stand.job AND plan.scope = stand.scope AND plan.state IN ('due', 'retrying')) ELSE 0 END, 0) AS room
+  FROM stand
+ WHERE stand.materialised_to < stand.present
+ ORDER BY stand.job, stand.scope

@@ -1,0 +1,9 @@
+-- scheduler/lag
+-- How far each rollup is behind its source, by the database's clock; for the watch, for readiness and for metrics.
+SELECT rollup.name, rollup.census_at IS NOT NULL AS is_counted, rollup.last_error,
+       extract(epoch FROM clock_timestamp() - rollup.watermark_at)::float8 AS lag_seconds,
+       extract(epoch FROM clock_timestamp() - rollup.installed_at)::float8 AS age_seconds,
+       (SELECT count(*) FROM highwater.rollup_slice AS slice
+         WHERE slice.rollup = rollup.name AND slice.state = 'pending') AS slices_pending
+  FROM highwater.rollup AS rollup
+ ORDER BY rollup.name

@@ -1,0 +1,128 @@
+//! `highwater worker`: keeps rollups current and runs jobs until it is told to end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use sd_notify::NotifyState;
+use tracing::{info, warn};
+
+use crate::api;
+use crate::cli::Global;
+use crate::ground::exit::Exit;
+use crate::ground::logging::Form;
+use crate::ground::shutdown::{Shutdown, Urgency};
+use crate::scheduler::vitals::Vitals;
+use crate::scheduler::worker::{self, End, Options};
+
+/// Keep every rollup exact within seconds, and run jobs when they are due
+///
+/// Start one on as many machines as you like. SIGTERM lets runs in hand end, a second one ends them now; either way they
+/// give their attempts back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "HTTP: /livez, /readyz?verbose, /version, /metrics.
+
+Exit codes: 0 ended when asked; 3 the schema is not this build's; 130 cut short by a second signal.")]
+pub struct Args {
+    /// Where to answer HTTP; port 0 picks a free one and logs it
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9187")]
+    listen: SocketAddr,
+    /// How long runs in hand may take to end after SIGTERM
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
+    drain_timeout: Duration,
+    /// Runs at once; the drain of each rollup is one, all the time
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+    /// Take jobs that start programs. Whoever may write to highwater.job then runs programs here, as this user
+    #[arg(long)]
+    allow_commands: bool,
+    /// How the log is written to stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Args {
+    /// How the log is to look.
+    pub fn log_format(&self) -> Form {
+        match self.log_format {
+            LogFormat::Text => Form::Text,
+            LogFormat::Json => Form::Json,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// When the address cannot be listened on, or the schema is not this build's.
+pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let target = Arc::new(global.target().await?);
+    let vitals = Arc::new(Vitals::default());
+    let (listener, address) =
+        api::open(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    info!(%address, "listening on {address}");
+    let http = tokio::spawn(api::serve(listener, Arc::clone(&target), Arc::clone(&vitals), shutdown.clone()));
+    let supervisor = tokio::spawn(supervise(Arc::clone(&vitals), shutdown.clone()));
+    let options = Options {
+        concurrency: usize::from(args.concurrency),
+        drain_timeout: args.drain_timeout,
+        allows_commands: args.allow_commands,
+        host: host(),
+    };
+    let end = worker::run(target, options, vitals, shutdown).await;
+    supervisor.abort();
+    http.abort();
+    Ok(match end? {
+        End::Cut if shutdown.urgency() == Urgency::Now => Exit::Interrupted,
+        End::Cut | End::Drained => Exit::Done,
+    })
+}
+
+fn host() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "host".to_owned())
+}
+
+/// Tells a service manager how the worker is: ready when the database has answered, alive while the loop goes round.
+async fn supervise(vitals: Arc<Vitals>, shutdown: Shutdown) {
+    let tell = |state: NotifyState| {
+        if let Err(error) = sd_notify::notify(&[state]) {
+            warn!(error = %error, "the service manager cannot be told");
+        }
+    };
+    let period = sd_notify::watchdog_enabled();
+    let step = period.map_or(Duration::from_secs(1), |period| (period / 3).min(Duration::from_secs(1)));
+    let mut is_ready = false;
+    while !shutdown.is_requested() {
+        let vitals = vitals.snapshot();
+        if !is_ready && vitals.reached.is_some() {
+            is_ready = true;
+            tell(NotifyState::Ready);
+        }
+        // While the database is away the loop goes round too; only one that hangs is to be restarted.
+        if period.is_some() && api::is_alive(&vitals) {
+            tell(NotifyState::Watchdog);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(step) => {}
+            () = shutdown.at_least(Urgency::Soon) => {}
+        }
+    }
+    tell(NotifyState::Stopping);
+    while period.is_some() {
+        tell(NotifyState::Watchdog);
+        tokio::time::sleep(step).await;
+    }
+}

@@ -1,0 +1,28 @@
+//! The jobs that come with the schema: they keep every rollup current, filled and watched, and the ledger small.
+
+pub mod backfill;
+pub mod drain;
+pub mod prune;
+pub mod verify;
+pub mod watch;
+
+use super::handler::Context;
+use super::outcome::Outcome;
+use crate::rollup::RollupName;
+
+/// Does the work of a built-in job.
+pub async fn handle(context: Context) -> Outcome {
+    match context.claimed.job.as_str() {
+        "drain" => drain::run(&context).await,
+        "backfill" => backfill::run(&context).await,
+        "verify" => verify::run(&context).await,
+        "watch" => watch::run(&context).await,
+        "prune" => prune::run(&context).await,
+        other => Outcome::Failed(format!("this build has no job \"{other}\"; use a newer highwater")),
+    }
+}
+
+/// The rollup that a run's scope names.
+fn rollup(context: &Context) -> Result<RollupName, Outcome> {
+    RollupName::parse(&context.claimed.scope).map_err(Outcome::Failed)
+}

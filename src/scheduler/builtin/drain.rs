@@ -1,0 +1,136 @@
+//! Drain of one rollup: the holder of a minute's plan makes marked buckets right all through that minute, so that a
+//! change is in the rollup about a second after its commit, and the ledger grows by one row a minute.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::db::{DbError, Executor, Param, Session};
+use crate::ground::shutdown::Urgency;
+use crate::rollup::drain::{self, Outcome as Pass};
+use crate::rollup::{RollupError, RollupName, install, ledger};
+use crate::scheduler::handler::{Context, ending, lost};
+use crate::scheduler::outcome::Outcome;
+
+/// Pauses after a pass that found nothing grow from the first to the longest: an idle rollup costs a statement a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause while others hold every marked month.
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
+
+/// The run goes on for so long past its minute that the next plan is due by the database's clock when it ends.
+const OVERLAP: Duration = Duration::from_millis(20);
+
+/// What all passes of a run did.
+#[derive(Default)]
+struct Tally {
+    passes: u64,
+    marks: i64,
+    buckets: i64,
+    rows: i64,
+}
+
+/// Drains until the plan's minute is over.
+pub async fn run(context: &Context) -> Outcome {
+    let name = match super::rollup(context) {
+        Ok(name) => name,
+        Err(outcome) => return outcome,
+    };
+    let mut session = match context.sessions.take().await {
+        Ok(session) => session,
+        Err(error) => return ending(&error),
+    };
+    match install::load(&mut session, &name).await {
+        Ok(_) => {}
+        Err(RollupError::Unknown { .. }) => return Outcome::Done(json!({"note": "the rollup was dropped"})),
+        Err(RollupError::Db(error)) => return ending(&error),
+        Err(error) => return note(context, &session, &name, &error).await,
+    }
+    let mut tally = Tally::default();
+    match passes(context, &session, &name, &mut tally).await {
+        Ok(outcome) => {
+            context.sessions.put(session).await;
+            outcome
+        }
+        Err(RollupError::Db(error @ (DbError::Lost(_) | DbError::Connect { .. }))) => ending(&error),
+        Err(error) => note(context, &session, &name, &error).await,
+    }
+}
+
+async fn passes(
+    context: &Context,
+    session: &Session,
+    name: &RollupName,
+    tally: &mut Tally,
+) -> Result<Outcome, RollupError> {
+    let claimed = &context.claimed;
+    let end_of_plan = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
+    let left = (end_of_plan - claimed.now).to_std().unwrap_or_default();
+    let end = Instant::now() + left + OVERLAP;
+    let fence = include_str!("../../../sql/scheduler/fence.sql");
+    let values: [&dyn Param; 2] = [&context.hold.run.0, &context.hold.token.0];
+    let mut pause = FIRST_PAUSE;
+    let mut is_first = true;
+    loop {
+        let Some(pass) = drain::pass_if(session, name, fence, &values).await? else {
+            return Ok(lost(context));
+        };
+        if std::mem::take(&mut is_first) {
+            session.query(include_str!("../../../sql/scheduler/clear_error.sql"), &[&name.as_str()]).await?;
+        }
+        tally.passes += 1;
+        tally.marks += pass.marks;
+        tally.buckets += pass.buckets;
+        tally.rows += pass.rows;
+        let rest = match pass.outcome {
+            Pass::Drained | Pass::Filled | Pass::Discarded => {
+                pause = FIRST_PAUSE;
+                Duration::ZERO
+            }
+            Pass::Unexpanded => {
+                ledger::expand(session, name).await?;
+                Duration::ZERO
+            }
+            Pass::Busy => BUSY_PAUSE,
+            Pass::Idle => {
+                let rest = pause;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                rest
+            }
+        };
+        if context.shutdown.is_requested() {
+            return Ok(Outcome::Stopped);
+        }
+        // A plan that was caught up with late still makes a whole round: until nothing is left to do at once.
+        if Instant::now() + rest >= end && !rest.is_zero() {
+            tokio::time::sleep(end.saturating_duration_since(Instant::now())).await;
+            return Ok(Outcome::Done(json!({
+                "passes": tally.passes, "marks": tally.marks, "buckets": tally.buckets, "rows_written": tally.rows,
+            })));
+        }
+        if !rest.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = context.shutdown.at_least(Urgency::Soon) => {}
+            }
+        }
+    }
+}
+
+/// Puts a failure where `status` shows it.
+async fn note(context: &Context, session: &Session, name: &RollupName, error: &RollupError) -> Outcome {
+    let words = error.to_string();
+    match context.is_held(session).await {
+        Ok(true) => {
+            if let Err(unrecorded) = ledger::record_error(session, name, Some(&words)).await {
+                warn!(rollup = %name, error = %unrecorded, "cannot record why the drain of {name} failed");
+            }
+        }
+        Ok(false) => return lost(context),
+        Err(error) => return ending(&error),
+    }
+    Outcome::Failed(words)
+}

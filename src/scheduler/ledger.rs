@@ -1,0 +1,150 @@
+//! Reading the ledger and the jobs, for people and programs.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::SchedulerError;
+use super::job::Kind;
+use super::lease::RunId;
+use super::state::State;
+use crate::db::{Executor, Row};
+
+/// One row of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    pub run_id: RunId,
+    pub job: String,
+    /// What the job works on; empty for a job with one scope.
+    pub scope: String,
+    pub plan_time: DateTime<Utc>,
+    pub state: State,
+    pub next_try_at: Option<DateTime<Utc>>,
+    pub attempts: i32,
+    pub crash_attempts: i32,
+    pub token: Option<i64>,
+    pub worker: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub duration_ms: Option<i64>,
+    pub result: Option<serde_json::Value>,
+    pub error: Option<String>,
+    pub why: Option<String>,
+    /// While it runs.
+    pub lease_until: Option<DateTime<Utc>>,
+}
+
+/// One job, with what its ledger says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Job {
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: Kind,
+    pub scopes: String,
+    pub cadence_ms: i64,
+    pub schedule_delay_ms: i64,
+    pub catch_up: String,
+    pub catch_up_window_ms: i64,
+    pub catch_up_cap: i32,
+    pub overlap: String,
+    pub timeout_ms: i64,
+    pub backoff_ms: i64,
+    pub max_attempts: i32,
+    pub max_crashes: i32,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// The next plan time; `None` while paused.
+    pub next_plan_at: Option<DateTime<Utc>>,
+    pub running: i64,
+    pub waiting: i64,
+    /// Failed and poisoned plans that are still on the ledger.
+    pub failed: i64,
+    pub last_done_at: Option<DateTime<Utc>>,
+}
+
+/// Plans, newest first, at most `most`.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn plans(
+    db: &impl Executor,
+    job: Option<&str>,
+    state: Option<State>,
+    most: i32,
+) -> Result<Vec<Plan>, SchedulerError> {
+    let (job, state) = (job.map(str::to_owned), state.map(|state| state.word().to_owned()));
+    let rows = db.query(include_str!("../../sql/scheduler/plans.sql"), &[&job, &state, &most]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// One plan.
+///
+/// # Errors
+///
+/// [`SchedulerError::UnknownPlan`].
+pub async fn plan(db: &impl Executor, run: RunId) -> Result<Plan, SchedulerError> {
+    let row = db.query_opt(include_str!("../../sql/scheduler/plan.sql"), &[&run.0]).await?;
+    read(&row.ok_or(SchedulerError::UnknownPlan { run_id: run.0 })?)
+}
+
+/// Jobs by name; only one, if named.
+///
+/// # Errors
+///
+/// [`SchedulerError::UnknownJob`].
+pub async fn jobs(db: &impl Executor, name: Option<&str>) -> Result<Vec<Job>, SchedulerError> {
+    let rows = db.query(include_str!("../../sql/scheduler/jobs.sql"), &[&name.map(str::to_owned)]).await?;
+    if let (true, Some(name)) = (rows.is_empty(), name) {
+        return Err(SchedulerError::UnknownJob { name: name.to_owned() });
+    }
+    rows.iter()
+        .map(|row| {
+            Ok(Job {
+                name: row.get("name"),
+                kind: Kind::of(row)?,
+                scopes: row.get("scopes"),
+                cadence_ms: row.get("cadence_ms"),
+                schedule_delay_ms: row.get("schedule_delay_ms"),
+                catch_up: row.get("catch_up"),
+                catch_up_window_ms: row.get("catch_up_window_ms"),
+                catch_up_cap: row.get("catch_up_cap"),
+                overlap: row.get("overlap"),
+                timeout_ms: row.get("timeout_ms"),
+                backoff_ms: row.get("backoff_ms"),
+                max_attempts: row.get("max_attempts"),
+                max_crashes: row.get("max_crashes"),
+                paused_at: row.get("paused_at"),
+                created_at: row.get("created_at"),
+                next_plan_at: row.get("next_plan_at"),
+                running: row.get("running"),
+                waiting: row.get("waiting"),
+                failed: row.get("failed"),
+                last_done_at: row.get("last_done_at"),
+            })
+        })
+        .collect()
+}
+
+fn read(row: &Row) -> Result<Plan, SchedulerError> {
+    Ok(Plan {
+        run_id: RunId(row.get("run_id")),
+        job: row.get("job"),
+        scope: row.get("scope"),
+        plan_time: row.get("plan_time"),
+        state: State::read(row.get("state"))?,
+        next_try_at: row.get("next_try_at"),
+        attempts: row.get("attempts"),
+        crash_attempts: row.get("crash_attempts"),
+        token: row.get("token"),
+        worker: row.get("worker"),
+        created_at: row.get("created_at"),
+        started_at: row.get("started_at"),
+        finished_at: row.get("finished_at"),
+        duration_ms: row.get("duration_ms"),
+        result: row.get("result"),
+        error: row.get("error"),
+        why: row.get("why"),
+        lease_until: row.get("lease_until"),
+    })
+}

@@ -1,0 +1,168 @@
+//! Which plan times a scope owes: pure arithmetic on instants that come from the database's clock.
+//!
+//! In: a job's rule, where its scope stands, the present. Out: plans to write, each to run or skipped with the reason,
+//! and where the scope stands then. The cursor moves over exactly the plan times that were answered for, one way or the
+//! other; it is never derived from the plans themselves, so that an older failure is never stranded behind a newer plan.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::SchedulerError;
+
+/// Where plan times are counted from: Monday, 2001-01-01 00:00 UTC, so that a cadence of a week falls on Mondays.
+const ORIGIN_SECONDS: i64 = 978_307_200;
+
+/// What is done about missed plan times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    /// The newest runs and covers the others.
+    Latest,
+    /// All run, oldest first.
+    Every,
+}
+
+impl CatchUp {
+    /// The word in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            CatchUp::Latest => "latest",
+            CatchUp::Every => "every",
+        }
+    }
+
+    /// Reads the word of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`SchedulerError::UnknownWord`].
+    pub fn read(word: &str) -> Result<CatchUp, SchedulerError> {
+        [CatchUp::Latest, CatchUp::Every]
+            .into_iter()
+            .find(|known| known.word() == word)
+            .ok_or_else(|| SchedulerError::UnknownWord { what: "catch-up", word: word.to_owned() })
+    }
+}
+
+/// A job's rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Distance of plan times; at least a millisecond.
+    pub cadence: TimeDelta,
+    /// A plan is due this long after its time.
+    pub delay: TimeDelta,
+    pub catch_up: CatchUp,
+    /// Plan times that are older than this are not made up for.
+    pub window: TimeDelta,
+    /// With [`CatchUp::Every`]: how many more plans may wait.
+    pub room: usize,
+    /// Everything that is due is skipped.
+    pub is_paused: bool,
+}
+
+/// One plan time and what is to become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub plan_time: DateTime<Utc>,
+    pub verdict: Verdict,
+}
+
+/// What is to become of a plan time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Run,
+    /// A newer plan does its work.
+    Covered {
+        by: DateTime<Utc>,
+    },
+    /// This and the following ones, `count` in all up to `last` inclusive, were missed by more than the window; one
+    /// row stands for all of them.
+    TooOld {
+        count: i64,
+        last: DateTime<Utc>,
+    },
+    /// As `TooOld`, while the job was paused.
+    Paused {
+        count: i64,
+        last: DateTime<Utc>,
+    },
+}
+
+impl Verdict {
+    /// Why the plan does not run; empty when it does.
+    pub fn why(&self) -> String {
+        let at = |instant: &DateTime<Utc>| instant.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let many = |count: i64, last: &DateTime<Utc>| {
+            if count == 1 { String::new() } else { format!("; {count} plan times up to {}", at(last)) }
+        };
+        match self {
+            Verdict::Run => String::new(),
+            Verdict::Covered { by } => format!("covered by the plan of {}", at(by)),
+            Verdict::TooOld { count, last } => format!("outside the catch-up window{}", many(*count, last)),
+            Verdict::Paused { count, last } => format!("the job is paused{}", many(*count, last)),
+        }
+    }
+}
+
+/// The last plan time at or before an instant.
+///
+/// ```
+/// use highwater::scheduler::planner::floor;
+/// let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+/// assert_eq!(floor(at("2026-11-22T10:07:59Z"), chrono::TimeDelta::minutes(5)), at("2026-11-22T10:05:00Z"));
+/// assert_eq!(floor(at("2026-11-22T10:05:00Z"), chrono::TimeDelta::minutes(5)), at("2026-11-22T10:05:00Z"));
+/// assert_eq!(floor(at("2026-11-22T10:07:59Z"), chrono::TimeDelta::weeks(1)), at("2026-11-16T00:00:00Z"));
+/// ```
+pub fn floor(instant: DateTime<Utc>, cadence: TimeDelta) -> DateTime<Utc> {
+    let width = cadence.num_milliseconds().max(1);
+    let origin = DateTime::UNIX_EPOCH + TimeDelta::seconds(ORIGIN_SECONDS);
+    let since = (instant - origin).num_microseconds().unwrap_or(i64::MAX).div_euclid(1_000);
+    origin + TimeDelta::milliseconds(since.div_euclid(width) * width)
+}
+
+/// The plan times of `(cursor, now - delay]`, and where the scope stands once they are written.
+///
+/// Plan times come oldest first. With [`CatchUp::Every`] and too little room the later ones are left for another time,
+/// and the cursor stays before them.
+pub fn plan(rule: &Rule, cursor: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Planned>, DateTime<Utc>) {
+    let newest = floor(now - rule.delay, rule.cadence);
+    let first = floor(cursor, rule.cadence) + rule.cadence;
+    if first > newest {
+        return (Vec::new(), cursor);
+    }
+    let count = |from: DateTime<Utc>, to: DateTime<Utc>| {
+        (to - from).num_milliseconds() / rule.cadence.num_milliseconds().max(1) + 1
+    };
+    if rule.is_paused {
+        let verdict = Verdict::Paused { count: count(first, newest), last: newest };
+        return (vec![Planned { plan_time: first, verdict }], newest);
+    }
+    // The present plan time is never too old: a window shorter than the cadence makes up for nothing.
+    let kept = (floor(now - rule.delay - rule.window, rule.cadence) + rule.cadence).min(newest).max(first);
+    let mut planned = Vec::new();
+    if kept > first {
+        let last = kept - rule.cadence;
+        let verdict = Verdict::TooOld { count: count(first, last), last };
+        planned.push(Planned { plan_time: first, verdict });
+    }
+    let mut at = kept;
+    let mut reached = kept - rule.cadence;
+    let mut room = rule.room;
+    while at <= newest {
+        let verdict = match rule.catch_up {
+            CatchUp::Latest if at < newest => Verdict::Covered { by: newest },
+            CatchUp::Latest => Verdict::Run,
+            CatchUp::Every if room == 0 => break,
+            CatchUp::Every => {
+                room -= 1;
+                Verdict::Run
+            }
+        };
+        planned.push(Planned { plan_time: at, verdict });
+        reached = at;
+        at += rule.cadence;
+    }
+    (planned, reached.max(cursor))
+}
+
+#[cfg(test)]
+#[path = "planner/tests.rs"]
+mod tests;
