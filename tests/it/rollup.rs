@@ -15,6 +15,7 @@ mod hook;
 mod install;
 mod kinds;
 mod status;
+mod strangers;
 mod verify;
 mod watermark;
 mod window;
