@@ -90,6 +90,22 @@ impl DbError {
         }
     }
 
+    /// Whether the database cannot be reached, now: no fault of whoever asked it.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            DbError::Lost(_) | DbError::Connect { .. } => true,
+            DbError::Retry(_)
+            | DbError::LockTimeout(_)
+            | DbError::Cancelled(_)
+            | DbError::GuardRefused(_)
+            | DbError::Constraint(_)
+            | DbError::Server(_)
+            | DbError::BadUrl { .. }
+            | DbError::Embedded(_)
+            | DbError::Bug(_) => false,
+        }
+    }
+
     /// The exit code of a command that ends with this error.
     pub fn exit(&self) -> Exit {
         match self {

@@ -58,18 +58,7 @@ pub async fn handle(context: Context) -> Outcome {
 
 /// An error of the database as the end of a run: a broken connection is no failure of the job.
 pub fn ending(error: &DbError) -> Outcome {
-    match error {
-        DbError::Lost(_) | DbError::Connect { .. } => Outcome::Crashed(error.to_string()),
-        DbError::Retry(_)
-        | DbError::LockTimeout(_)
-        | DbError::Cancelled(_)
-        | DbError::GuardRefused(_)
-        | DbError::Constraint(_)
-        | DbError::Server(_)
-        | DbError::BadUrl { .. }
-        | DbError::Embedded(_)
-        | DbError::Bug(_) => Outcome::Failed(error.to_string()),
-    }
+    if error.is_absence() { Outcome::Crashed(error.to_string()) } else { Outcome::Failed(error.to_string()) }
 }
 
 /// Says that a run found its lease gone.

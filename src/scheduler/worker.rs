@@ -19,7 +19,7 @@ use super::state::State;
 use super::vitals::Vitals;
 use super::{SchedulerError, finish, heartbeat, materialise, run, sweep};
 use crate::db::target::Target;
-use crate::db::{DbError, Session, connect};
+use crate::db::{Session, connect};
 use crate::ground::shutdown::{self, Shutdown, Urgency};
 use crate::rollup::install;
 
@@ -147,21 +147,9 @@ async fn arrive(
 
 /// Whether an error says that the database cannot be reached, now.
 fn is_absence(error: &SchedulerError) -> bool {
-    let of_database = |error: &DbError| match error {
-        DbError::Lost(_) | DbError::Connect { .. } => true,
-        DbError::Retry(_)
-        | DbError::LockTimeout(_)
-        | DbError::Cancelled(_)
-        | DbError::GuardRefused(_)
-        | DbError::Constraint(_)
-        | DbError::Server(_)
-        | DbError::BadUrl { .. }
-        | DbError::Embedded(_)
-        | DbError::Bug(_) => false,
-    };
     match error {
         SchedulerError::Db(error) | SchedulerError::Rollup(crate::rollup::RollupError::Db(error)) => {
-            of_database(error)
+            error.is_absence()
         }
         _ => false,
     }

@@ -22,10 +22,7 @@ async fn states_of_a_slice_are_what_the_documents_say() {
     let states = checked("rollup_slice_state_is_known").await;
     assert_eq!(states, words(&["pending", "complete"]));
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/DATA_MODEL.md");
-    let Ok(page) = std::fs::read_to_string(page) else {
-        println!("passed over: docs/DATA_MODEL.md is not written yet");
-        return;
-    };
+    let page = std::fs::read_to_string(page).unwrap();
     // Rows of tables whose first cell is a word in backticks, under a heading that speaks of a slice's states.
     let mut documented = BTreeSet::new();
     let mut is_here = false;
