@@ -1,4 +1,5 @@
-//! What every wing stands on: exit codes, configuration from the environment, calendar arithmetic, logging, signals.
+//! What every wing stands on: exit codes, configuration from the environment, calendar arithmetic, logging, signals,
+//! and the documents that agents and servers exchange.
 
 pub mod clock;
 pub mod config;
@@ -7,3 +8,4 @@ pub mod exit;
 pub mod logging;
 pub mod month;
 pub mod shutdown;
+pub mod wire;
