@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod cron;
 pub mod digits;
 pub mod exit;
 pub mod logging;
