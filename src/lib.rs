@@ -5,6 +5,7 @@ pub mod api;
 pub mod cli;
 pub mod command;
 pub mod demo;
+pub mod job;
 pub mod migrate;
 pub mod rollup;
 pub mod scheduler;

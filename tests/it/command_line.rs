@@ -94,7 +94,9 @@ async fn an_unknown_rollup_is_answered_with_the_known_ones() {
     let ended = highwater(&db, &["backfill", "usage_daily"]).await;
     assert_eq!(ended.code(), 2, "{ended:?}");
     assert!(
-        ended.stderr.contains("there is no rollup \"usage_daily\"; installed are usage_hourly"),
+        ended.stderr.contains(
+            "there is no rollup \"usage_daily\"; installed are backup_job_hourly, slot_hourly, usage_hourly"
+        ),
         "{ended:?}"
     );
 }

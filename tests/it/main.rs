@@ -5,6 +5,7 @@ mod demo;
 mod embedded;
 mod floors;
 mod isolation;
+mod job_states;
 mod migrate_database;
 mod migrate_files;
 mod migrate_history;

@@ -225,7 +225,12 @@ async fn a_backfill_of_an_unknown_rollup_names_those_there_are() {
     let db = field::seeded().await;
     let refused = field::backfill_of(&db, "nothing", &Options::default()).await.unwrap_err();
     assert!(matches!(refused, RollupError::Unknown { .. }));
-    assert!(refused.to_string().contains("installed are event_hourly, usage_hourly"), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains("installed are backup_job_hourly, event_hourly, slot_hourly, usage_hourly"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -138,7 +138,11 @@ async fn a_dropped_rollup_leaves_nothing_behind() {
         .await
         .unwrap();
     let unknown = highwater(&db, &["rollup", "drop", "event_hourly", "--yes"]).await;
-    assert!(unknown.code() == 2 && unknown.stderr.contains("installed are usage_hourly"), "{unknown:?}");
+    assert!(
+        unknown.code() == 2
+            && unknown.stderr.contains("installed are backup_job_hourly, slot_hourly, usage_hourly"),
+        "{unknown:?}"
+    );
 }
 
 #[tokio::test]
