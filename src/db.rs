@@ -6,6 +6,7 @@
 pub mod connect;
 pub mod embedded;
 pub mod error;
+pub mod listen;
 pub mod param;
 pub mod pool;
 pub mod schema;

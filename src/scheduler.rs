@@ -7,6 +7,7 @@
 //! the fence, a lock on its lease row.
 
 pub mod builtin;
+pub mod call;
 pub mod claim;
 pub mod clip;
 pub mod command;

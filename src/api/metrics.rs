@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::ready::View;
-use crate::scheduler::vitals::Snapshot;
+use crate::scheduler::vitals::{Hearing, Snapshot};
 
 /// The text format, version 0.0.4.
 pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
@@ -23,6 +23,12 @@ pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
         f64::from(u8::from(vitals.is_draining)),
     );
     page.single("highwater_worker_running", "gauge", "Runs in hand.", vitals.running as f64);
+    page.single(
+        "highwater_worker_listening",
+        "gauge",
+        "1 while calls of run-now are heard at once; 0 while they are found by polling.",
+        f64::from(u8::from(vitals.hearing == Hearing::Good)),
+    );
     page.single(
         "highwater_database_up",
         "gauge",

@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::cli::Global;
+use crate::db::target::Target;
+use crate::ground::config;
 use crate::ground::exit::Exit;
 use crate::ground::logging::Form;
 use crate::ground::shutdown::{Shutdown, Urgency};
@@ -23,6 +25,9 @@ use crate::scheduler::worker::{self, End, Options};
 /// give their attempts back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "HTTP: /livez, /readyz?verbose, /version, /metrics.
+
+Behind a transaction pooler, HIGHWATER_DIRECT_URL names the same database without it: one connection listens there, so
+that \"job run-now\" is taken at once. Without it the worker finds such plans by polling, within a second.
 
 Exit codes: 0 ended when asked; 3 the schema is not this build's; 130 cut short by a second signal.")]
 pub struct Args {
@@ -78,6 +83,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         drain_timeout: args.drain_timeout,
         allows_commands: args.allow_commands,
         host: host(),
+        listens_at: direct()?,
     };
     let end = worker::run(target, options, vitals, shutdown).await;
     supervisor.abort();
@@ -86,6 +92,14 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         End::Cut if shutdown.urgency() == Urgency::Now => Exit::Interrupted,
         End::Cut | End::Drained => Exit::Done,
     })
+}
+
+/// Names the same database without its pooler. No flag, for it may hold a password.
+const DIRECT_VARIABLE: &str = "HIGHWATER_DIRECT_URL";
+
+fn direct() -> anyhow::Result<Option<Arc<Target>>> {
+    let url = config::env(DIRECT_VARIABLE);
+    Ok(url.map(|url| Target::from_url(&url, DIRECT_VARIABLE)).transpose()?.map(Arc::new))
 }
 
 fn host() -> String {

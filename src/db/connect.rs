@@ -1,8 +1,10 @@
 //! Opening connections. Every one carries `application_name=highwater/<subcommand>` and speaks UTC.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
-use tokio_postgres::{Config, NoTls};
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Config, NoTls};
 use tracing::debug;
 
 use super::error::innermost;
@@ -37,7 +39,21 @@ pub(super) const SESSION_SETTINGS: &str = "SET TimeZone = 'UTC'; SET client_min_
 ///
 /// [`DbError::Connect`] with the server's or the operating system's reason; the password is never part of it.
 pub async fn connect(target: &Target, subcommand: &str) -> Result<Session, DbError> {
-    open(target, prepared(target.config(), subcommand)).await
+    open(target, prepared(target.config(), subcommand), None).await
+}
+
+/// Like [`connect`], with the channels of the notifications that arrive, once `LISTEN` ran on the session. The receiver
+/// ends with the connection.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(super) async fn connect_to_listen(
+    target: &Target,
+    subcommand: &str,
+) -> Result<(Session, mpsc::UnboundedReceiver<String>), DbError> {
+    let (heard, receiver) = mpsc::unbounded_channel();
+    Ok((open(target, prepared(target.config(), subcommand), Some(heard)).await?, receiver))
 }
 
 /// Like [`connect`], with server settings (`-c name=value`) in the start-up packet, after those of the URL.
@@ -53,7 +69,7 @@ pub async fn connect_with_options(
     let mut config = prepared(target.config(), subcommand);
     let given = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
     config.options(format!("{given}{options}"));
-    open(target, config).await
+    open(target, config, None).await
 }
 
 /// Brings a session, or the rest of a transaction, back to the settings and the role it was opened with, whatever
@@ -68,15 +84,29 @@ pub async fn restore(session: &impl Executor) -> Result<(), DbError> {
     session.batch(SESSION_SETTINGS).await
 }
 
-async fn open(target: &Target, config: Config) -> Result<Session, DbError> {
+async fn open(
+    target: &Target,
+    config: Config,
+    heard: Option<mpsc::UnboundedSender<String>>,
+) -> Result<Session, DbError> {
     let refused = |error: &(dyn std::error::Error + 'static)| DbError::Connect {
         target: target.to_string(),
         reason: innermost(error),
     };
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| refused(&error))?;
+    let (client, mut connection) = config.connect(NoTls).await.map_err(|error| refused(&error))?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!(error = %innermost(&error), "a connection ended with an error");
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match (message, &heard) {
+                // Nobody listens any more: the session is being closed.
+                (Ok(AsyncMessage::Notification(note)), Some(heard)) => {
+                    let _ = heard.send(note.channel().to_owned());
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    debug!(error = %innermost(&error), "a connection ended with an error");
+                    return;
+                }
+            }
         }
     });
     let session = Session::dedicated(client);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
 use super::SchedulerError;
@@ -20,6 +21,9 @@ use crate::db::{DbError, Executor, Session, connect};
 
 /// Most ends of one statement.
 const BATCH: usize = 100;
+
+/// An answer that takes longer than this is none; far less than a lease, so that another connection can still be tried.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Pause before a locked end is tried again: what holds its lease is a heartbeat, or a transaction that is ending.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
@@ -124,13 +128,19 @@ pub async fn keep(
             }
             is_live
         });
-        match record(&mut session, &target, &mut waiting).await {
-            Ok(()) if waiting.is_empty() => {
+        let recorded = timeout(PATIENCE, record(&mut session, &target, &mut waiting)).await;
+        match recorded {
+            Err(_) => {
+                debug!("ends of runs were not answered within {PATIENCE:?}");
+                session = None;
+                tokio::time::sleep(pace.pause()).await;
+            }
+            Ok(Ok(())) if waiting.is_empty() => {
                 pace.reset();
                 wake.notify_one();
             }
-            Ok(()) => tokio::time::sleep(LOCKED_PAUSE).await,
-            Err(reason) => {
+            Ok(Ok(())) => tokio::time::sleep(LOCKED_PAUSE).await,
+            Ok(Err(reason)) => {
                 debug!(error = %reason, "ends of runs cannot be recorded now");
                 session = None;
                 tokio::time::sleep(pace.pause()).await;

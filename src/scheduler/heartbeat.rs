@@ -40,8 +40,8 @@ pub async fn beat(
     let statement = include_str!("../../sql/scheduler/heartbeat.sql");
     let rows = db.query(statement, &[&incarnation, &runs, &tokens, &lease::length_ms()]).await?;
     let mut answers = Answers::default();
-    for &(run, _) in held {
-        match rows.iter().find(|row| row.get::<_, i64>("run_id") == run.0) {
+    for &(run, token) in held {
+        match rows.iter().find(|row| (row.get("run_id"), row.get("token")) == (run.0, token.0)) {
             Some(row) if row.get("is_finishing") => answers.finishing.push(run),
             Some(_) => answers.renewed.push(run),
             None => answers.lost.push(run),

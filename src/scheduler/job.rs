@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::SchedulerError;
 use super::lease::RunId;
 use super::planner::CatchUp;
+use super::{SchedulerError, call};
 use crate::db::{Executor, Row};
 
 /// What a job does.
@@ -190,7 +190,7 @@ pub async fn drop(db: &impl Executor, name: &str) -> Result<i64, SchedulerError>
     Ok(dropped.get("released"))
 }
 
-/// Makes a plan for this very moment, in one scope or in all. Returns what was made.
+/// Makes a plan for this very moment, in one scope or in all, and calls the workers. Returns what was made.
 ///
 /// # Errors
 ///
@@ -206,6 +206,7 @@ pub async fn run_now(
     if let (true, Some(scope)) = (rows.is_empty(), scope) {
         return Err(SchedulerError::UnknownScope { job: name.to_owned(), scope: scope.to_owned() });
     }
+    call::call(db, call::CHANNEL).await?;
     Ok(rows.iter().map(|row| (RunId(row.get("run_id")), row.get("scope"), row.get("plan_time"))).collect())
 }
 

@@ -88,11 +88,14 @@ struct Held {
 }
 
 impl Holdings {
-    /// Notes a lease that a claim, sent at `sent`, has brought.
+    /// Notes a lease that a claim, sent at `sent`, has brought. An earlier one of the same plan is lost thereby: a process
+    /// that was frozen may claim again what its own old run still believes in.
     pub fn begin(&self, run: RunId, token: Token, sent: Instant) -> Hold {
         let (sender, standing) = watch::channel(Standing::Until(deadline(sent)));
         let held = Held { token, standing: sender, is_ending: false };
-        self.lock().insert(run, held);
+        if let Some(earlier) = self.lock().insert(run, held) {
+            earlier.standing.send_replace(Standing::Lost);
+        }
         Hold { run, token, standing, holdings: self.clone() }
     }
 
@@ -202,5 +205,15 @@ mod tests {
         assert!(!holdings.lose(RunId(2), Token(8)), "its own end has taken it");
         other.end();
         assert_eq!(holdings.list(), [(RunId(1), Token(7))]);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_run_whose_process_claims_its_plan_again_stops() {
+        let holdings = Holdings::default();
+        let earlier = holdings.begin(RunId(1), Token(7), Instant::now());
+        let later = holdings.begin(RunId(1), Token(8), Instant::now());
+        assert_eq!(earlier.lost().await, Loss::Taken);
+        earlier.end();
+        assert!(later.is_live(), "the earlier run's end is not the later one's");
+        assert_eq!(holdings.list(), [(RunId(1), Token(8))]);
     }
 }

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::SchedulerError;
 use super::planner::{self, CatchUp, Rule};
+use super::{SchedulerError, call};
 use crate::db::{Executor, Row};
 
 /// What one pass over all scopes did.
@@ -15,7 +15,8 @@ pub struct Made {
     pub skipped: i64,
 }
 
-/// Writes the plans that all scopes owe by the database's clock, and moves the scopes on in the same transaction.
+/// Writes the plans that all scopes owe by the database's clock, and moves the scopes on in the same transaction. Workers
+/// are called once, if any plan is to run.
 ///
 /// # Errors
 ///
@@ -26,6 +27,9 @@ pub async fn materialise(db: &impl Executor) -> Result<Made, SchedulerError> {
         let (due, skipped) = scope(db, &row).await?;
         made.due += due;
         made.skipped += skipped;
+    }
+    if made.due > 0 {
+        call::call(db, call::CHANNEL).await?;
     }
     Ok(made)
 }

@@ -13,6 +13,18 @@ pub struct Tally {
     pub seconds: f64,
 }
 
+/// What is known of the listening connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hearing {
+    /// There is none, or nothing was heard on it yet.
+    #[default]
+    Untried,
+    /// A call was heard on it.
+    Good,
+    /// Not even the worker's own calls were.
+    Deaf,
+}
+
 /// A worker's counters.
 #[derive(Debug)]
 pub struct Vitals {
@@ -30,6 +42,7 @@ struct Inner {
     made: u64,
     skipped: u64,
     running: usize,
+    hearing: Hearing,
     reached_at: Option<Instant>,
     turned_at: Option<Instant>,
     is_draining: bool,
@@ -49,6 +62,8 @@ pub struct Snapshot {
     pub made: u64,
     pub skipped: u64,
     pub running: usize,
+    /// Whether calls reach the worker; while they do not, it polls.
+    pub hearing: Hearing,
     /// How long ago the database last answered the main loop.
     pub reached: Option<Duration>,
     /// How long ago the main loop last went round, with the database or without.
@@ -101,6 +116,10 @@ impl Vitals {
         self.inner().running = running;
     }
 
+    pub fn set_hearing(&self, hearing: Hearing) {
+        self.inner().hearing = hearing;
+    }
+
     /// The database answered.
     pub fn reached(&self) {
         self.inner().reached_at = Some(Instant::now());
@@ -128,6 +147,7 @@ impl Vitals {
             made: inner.made,
             skipped: inner.skipped,
             running: inner.running,
+            hearing: inner.hearing,
             reached: inner.reached_at.map(|at| at.elapsed()),
             turned: inner.turned_at.map(|at| at.elapsed()),
             is_draining: inner.is_draining,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
+use super::call;
 use super::claim::{self, Claimed, Identity};
 use super::handler::Context;
 use super::lease::{Hold, Holdings};
@@ -46,6 +47,8 @@ pub struct Options {
     pub allows_commands: bool,
     /// Name of this machine, for people.
     pub host: String,
+    /// Where to listen for calls, if the target is behind a transaction pooler.
+    pub listens_at: Option<Arc<Target>>,
 }
 
 /// How a worker ended.
@@ -81,6 +84,13 @@ pub async fn run(
     ));
     let (ends, received) = mpsc::unbounded_channel();
     let wake = Arc::new(Notify::new());
+    let ear = tokio::spawn(call::keep(
+        options.listens_at.clone().unwrap_or_else(|| Arc::clone(&target)),
+        identity.incarnation.clone(),
+        call::DEAF,
+        Arc::clone(&wake),
+        Arc::clone(&vitals),
+    ));
     let finisher = tokio::spawn(finish::keep(Arc::clone(&target), received, Arc::clone(&wake)));
     let (abandon, abandoned) = shutdown::channel();
     let mut worker = Worker {
@@ -97,6 +107,7 @@ pub async fn run(
         runs: JoinSet::new(),
         control: Some(session),
         planned_at: None,
+        tried_at: None,
     };
     worker.work().await;
     worker.vitals.draining();
@@ -108,6 +119,7 @@ pub async fn run(
         warn!("the ends of some runs could not be recorded; their leases will run out");
     }
     beats.abort();
+    ear.abort();
     info!(worker = %name, "worker {name} has ended");
     Ok(end)
 }
@@ -128,14 +140,23 @@ async fn arrive(
             let identity = Identity::new(&session, &options.host).await?;
             Ok::<_, SchedulerError>((session, identity))
         };
-        match arrived.await {
-            Ok(arrived) => return Ok(Some(arrived)),
-            Err(error) if is_absence(&error) => {
+        let arrived = tokio::select! {
+            arrived = timeout(PATIENCE, arrived) => arrived,
+            () = shutdown.at_least(Urgency::Soon) => return Ok(None),
+        };
+        match arrived {
+            Ok(Ok(arrived)) => return Ok(Some(arrived)),
+            Err(_) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!("waiting for the database, which has not answered for {PATIENCE:?}");
+                }
+            }
+            Ok(Err(error)) if is_absence(&error) => {
                 if !std::mem::replace(&mut is_told, true) {
                     warn!(error = %error, "waiting for the database: {error}");
                 }
             }
-            Err(error) => return Err(error),
+            Ok(Err(error)) => return Err(error),
         }
         vitals.turned();
         tokio::select! {
@@ -170,6 +191,8 @@ struct Worker {
     runs: JoinSet<()>,
     control: Option<Session>,
     planned_at: Option<Instant>,
+    /// When the listening connection was last called.
+    tried_at: Option<Instant>,
 }
 
 impl Worker {
@@ -237,6 +260,10 @@ impl Worker {
             let made = materialise::materialise(session).await?;
             self.vitals.count_made(made.due, made.skipped);
             self.planned_at = Some(Instant::now());
+        }
+        if self.tried_at.is_none_or(|at| at.elapsed() >= call::TRIAL) {
+            call::call(session, &call::own_channel(&self.identity.incarnation)).await?;
+            self.tried_at = Some(Instant::now());
         }
         let free = self.options.concurrency.saturating_sub(running);
         let room = free.min(claim::MOST);

@@ -2,6 +2,8 @@
 
 pub mod database;
 pub mod eventually;
+pub mod pooler;
 pub mod program;
+pub mod scale;
 
 pub use database::TestDb;
