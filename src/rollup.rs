@@ -26,6 +26,7 @@ pub mod status;
 mod stop;
 pub mod verify;
 pub mod watch;
+mod watched;
 
 pub use error::{RollupError, UsageError};
 pub use name::RollupName;

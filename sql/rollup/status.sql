@@ -28,6 +28,7 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        coalesce(covered.complete, 0) AS slices_complete, coalesce(covered.pending, 0) AS slices_pending,
        covered.covered_from, covered.covered_to, coalesce(covered.rows, 0) AS rows,
        pg_catalog.to_regclass(rollup.source) IS NOT NULL AS has_source,
+       EXISTS (SELECT FROM highwater.rollup_watch AS watch WHERE watch.rollup = rollup.name) AS has_watch,
        coalesce(bare.relations, '{}') AS bare_relations,
        rollup.last_error, rollup.last_error_at
   FROM highwater.rollup AS rollup

@@ -34,18 +34,20 @@ BEGIN
 END
 {{quote}};
 
--- Makes slices for marked months that have none, and splits range marks at slice bounds.
+-- Turns keys of watched tables into marks of the buckets that they touch, makes slices for marked months that have none,
+-- and splits range marks at slice bounds. It holds no slice, and expansions take turns.
 -- After the census such a month held no row when the ledger was made, so everything in it has left a mark: it starts
 -- complete and empty. Before the census nothing is known of it: it starts pending.
 CREATE OR REPLACE FUNCTION {{expand}}() RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET row_security = off AS {{quote}}
+LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off {{expand_settings}} AS {{quote}}
 DECLARE
+  {{declare_keys}}v_marked_at timestamptz;
   v_month timestamptz;
   v_is_counted boolean;
   v_made bigint := 0;
 BEGIN
   PERFORM highwater.assert_read_committed();
-  SELECT r.census_at IS NOT NULL INTO STRICT v_is_counted FROM highwater.rollup AS r WHERE r.name = {{name_literal}};
+{{expand_watches}}  SELECT r.census_at IS NOT NULL INTO STRICT v_is_counted FROM highwater.rollup AS r WHERE r.name = {{name_literal}};
   FOR v_month IN
     SELECT DISTINCT date_trunc('month', m.bucket, 'UTC') AS month FROM {{mark}} AS m
     EXCEPT
@@ -67,7 +69,7 @@ BEGIN
   )
   INSERT INTO {{wide}} (lo, hi, split, marked_at)
   SELECT greatest(c.lo, s.slice_start), least(c.hi, s.slice_end), true, c.marked_at
-    FROM claimed AS c
+    FROM (SELECT claimed.lo, claimed.hi, min(claimed.marked_at) AS marked_at FROM claimed GROUP BY claimed.lo, claimed.hi) AS c
     JOIN highwater.rollup_slice AS s ON s.slice_start < c.hi AND s.slice_end > c.lo
    WHERE s.rollup = {{name_literal}};
   RETURN v_made;
@@ -101,7 +103,7 @@ DECLARE
 BEGIN
   -- An older snapshot would not show the marks that were committed before the clock was read.
   PERFORM highwater.assert_read_committed();
-  SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w))
+  SELECT least((SELECT min(m.marked_at) FROM {{mark}} AS m), (SELECT min(w.marked_at) FROM {{wide}} AS w){{oldest_key}})
     INTO v_oldest;
   UPDATE highwater.rollup AS r
      SET watermark_at = greatest(r.watermark_at, least(v_before, v_oldest)), drained_at = v_before
@@ -200,6 +202,13 @@ DECLARE
 BEGIN
   PERFORM highwater.assert_read_committed();
   marks := 0; buckets := 0; rows_added := 0; rows_changed := 0; rows_removed := 0;
+  -- What waits for its expansion comes first, or buckets that are marked all the time would keep it waiting. What another
+  -- expansion holds is passed over while there is something else to do.
+  IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split FOR UPDATE SKIP LOCKED){{or_free_key}} THEN
+    outcome := 'unexpanded';
+    oldest_left := {{watermark}}();
+    RETURN;
+  END IF;
   IF p_wait THEN
     SELECT s.* INTO v_slice FROM highwater.rollup_slice AS s JOIN (
       {{due_slices}}
@@ -213,7 +222,7 @@ BEGIN
   END IF;
   slice_start := v_slice.slice_start;
   IF v_slice.state IS NULL THEN
-    IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split) OR EXISTS (
+    IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split){{or_waiting_key}} OR EXISTS (
       SELECT FROM {{mark}} AS m WHERE NOT EXISTS (
         SELECT FROM highwater.rollup_slice AS s
          WHERE s.rollup = {{name_literal}} AND s.slice_start = date_trunc('month', m.bucket, 'UTC'))) THEN

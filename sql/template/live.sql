@@ -23,7 +23,7 @@ CREATE OR REPLACE VIEW {{live}} AS
 -- 1. Nothing is open: the table as it is. The condition holds no column, so it is asked once and not once a row.
 SELECT {{table_columns}}
   FROM {{target}} AS t
- WHERE NOT EXISTS (SELECT FROM {{mark}}) AND isempty({{spans}})
+ WHERE NOT {{is_marked}} AND isempty({{spans}})
 UNION ALL
 -- 2. Something is open: the table without it. The marks are hashed, and once: a condition on the table alone would
 -- be asked, and the marks hashed, in every partition by itself. A join with the marks would be planned as a merge with
@@ -31,13 +31,13 @@ UNION ALL
 SELECT {{table_columns}}
   FROM {{target}} AS t
  CROSS JOIN (SELECT interval '0' AS nothing OFFSET 0) AS once
- WHERE (EXISTS (SELECT FROM {{mark}}) OR NOT isempty({{spans}}))
+ WHERE ({{is_marked}} OR NOT isempty({{spans}}))
    AND NOT t.bucket <@ {{spans}}
-   AND NOT ({{row_mark}} + once.nothing) IN (SELECT {{mark_key}} FROM {{mark}} AS m WHERE {{looks_rare}})
+   AND NOT ({{row_mark}} + once.nothing) IN (SELECT {{mark_key}} FROM {{dirty}} AS m WHERE {{looks_rare}})
 UNION ALL
 -- 3. Marked buckets, each computed once from its own rows of the source.
 SELECT {{marked_columns}}
-  FROM (SELECT DISTINCT {{mark_columns}} FROM {{mark}} AS m) AS c
+  FROM (SELECT DISTINCT {{mark_columns}} FROM {{dirty}} AS m) AS c
  CROSS JOIN LATERAL (
 {{bucket_rows}}
        ) AS n

@@ -15,9 +15,12 @@ WITH new_row AS MATERIALIZED (
     FROM old_row AS o
     FULL JOIN new_row AS n ON {{same_key}}
    WHERE o.bucket IS NULL OR n.bucket IS NULL OR {{measures_differ}}
+), open_mark AS MATERIALIZED (
+  -- keys of watched tables that wait for their expansion mark what they touch
+  SELECT DISTINCT {{mark_columns}} FROM {{dirty}} AS m
 ), judged AS MATERIALIZED (
   SELECT d.*,
-         EXISTS (SELECT FROM {{mark}} AS m WHERE {{mark_is_open}})
+         EXISTS (SELECT FROM open_mark AS m WHERE {{mark_is_open}})
       OR EXISTS (SELECT FROM {{wide}} AS w WHERE w.lo <= d.bucket AND w.hi > d.bucket)
       -- made pending since the slices were listed
       OR NOT EXISTS (SELECT FROM highwater.rollup_slice AS s

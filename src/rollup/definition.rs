@@ -56,6 +56,20 @@ impl Grain {
     }
 }
 
+/// A joined table whose changes move history between keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// As written: `schema.table`, or `table` to be found on the search path.
+    pub table: String,
+    /// Column whose value `affects` finds in `changed.key`.
+    pub key: String,
+    /// Columns that the query or `affects` takes from the table: an UPDATE of any other is no change.
+    pub columns: Vec<String>,
+    /// A SELECT from `changed` that returns tenant and time of every event that a changed key touches.
+    pub affects: String,
+}
+
 /// A checked definition, together with the text it came from.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -78,6 +92,7 @@ pub struct Definition {
     pub index: Vec<Vec<String>>,
     pub search_path: Vec<String>,
     pub query: String,
+    pub watch: Vec<Watch>,
     /// The file as it was read.
     pub text: String,
 }
@@ -102,6 +117,8 @@ struct File {
     index: Vec<Vec<String>>,
     search_path: Option<Vec<String>>,
     query: String,
+    #[serde(default)]
+    watch: Vec<Watch>,
 }
 
 impl Definition {
@@ -115,12 +132,17 @@ impl Definition {
         let file: File =
             toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         let name = RollupName::parse(&file.name).map_err(wrong)?;
-        let query = file.query.trim().trim_end_matches(';').trim_end().to_owned();
-        if query.is_empty() {
-            return Err(wrong("query is empty".to_owned()));
-        }
-        if query.contains(super::render::DOLLAR_TAG_WORD) {
-            return Err(wrong(format!("query must not contain \"{}\"", super::render::DOLLAR_TAG_WORD)));
+        let query = statement("query", &file.query).map_err(wrong)?;
+        let mut watch = file.watch;
+        for one in &mut watch {
+            one.affects = statement(&format!("affects of the watched table {}", one.table), &one.affects)
+                .map_err(wrong)?;
+            if one.columns.is_empty() {
+                return Err(wrong(format!(
+                    "columns of the watched table {} is empty; name those that query and affects read",
+                    one.table
+                )));
+            }
         }
         let mut seen = std::collections::BTreeSet::new();
         for column in file.tenant.iter().chain(&file.key) {
@@ -151,6 +173,7 @@ impl Definition {
             index: file.index,
             search_path: file.search_path.unwrap_or_else(|| DEFAULT_SEARCH_PATH.map(str::to_owned).to_vec()),
             query,
+            watch,
             text: text.to_owned(),
         })
     }
@@ -159,6 +182,18 @@ impl Definition {
     pub fn sha256(&self) -> String {
         Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// A statement as it can stand in parentheses and between dollar quotes.
+fn statement(what: &str, written: &str) -> Result<String, String> {
+    let text = written.trim().trim_end_matches(';').trim_end().to_owned();
+    if text.is_empty() {
+        return Err(format!("{what} is empty"));
+    }
+    if text.contains(super::render::DOLLAR_TAG_WORD) {
+        return Err(format!("{what} must not contain \"{}\"", super::render::DOLLAR_TAG_WORD));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::error::RollupError;
 use super::install::{self, INSTALL_PAUSE, INSTALL_TRIES, install_capture};
 use super::name::RollupName;
 use super::quote::TableName;
-use super::{render, source};
+use super::{render, source, watched};
 use crate::db::{DbError, Executor, Session, Tx};
 
 /// Drops a rollup with its target, marks, functions and ledger; the capture triggers go with the last rollup over the
@@ -41,6 +41,7 @@ async fn attempt(session: &mut Session, name: &RollupName) -> Result<(), RollupE
 async fn remove(tx: &Tx<'_>, name: &RollupName) -> Result<(), RollupError> {
     tx.batch(install::SETTINGS).await?;
     let entry = install::entry(tx, name).await?;
+    let watched = watched::tables(tx, name).await?;
     if tx.query_opt(include_str!("../../sql/rollup/delete.sql"), &[&name.as_str()]).await?.is_none() {
         return Err(RollupError::Unknown { name: name.clone(), known: Vec::new() });
     }
@@ -52,6 +53,13 @@ async fn remove(tx: &Tx<'_>, name: &RollupName) -> Result<(), RollupError> {
         }
         // Without its table the function has no trigger left; another rollup over it has lost its source too.
         None => tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", entry.capture_function)).await?,
+    }
+    for table in watched {
+        if let Some(row) = tx.query_opt(include_str!("../../sql/rollup/resolve_table.sql"), &[&table]).await?
+        {
+            let table = TableName { schema: row.get("schema"), table: row.get("name") };
+            watched::install_capture(tx, &table).await?;
+        }
     }
     let target = tx.query_opt(include_str!("../../sql/rollup/resolve_table.sql"), &[&entry.target]).await?;
     let target = target.map(|row| TableName { schema: row.get("schema"), table: row.get("name") }.quoted());

@@ -10,6 +10,7 @@ use super::quote::{TableName, identifier};
 use super::render;
 use super::shape::Shape;
 use super::source;
+use super::watched;
 use crate::db::schema::{self, Fit};
 use crate::db::{DbError, Executor, Session, Tx};
 
@@ -47,6 +48,7 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     source::require_index(tx, name, &shape.source).await?;
     tx.batch(&render::tables(&shape)).await?;
     tx.batch(&render::functions(&shape)).await?;
+    watched::prove(tx, &shape).await?;
     prove_comparable(tx, &shape).await?;
     live::install(tx, &shape).await?;
     let capture = render::capture_function(&shape.source.table);
@@ -67,6 +69,8 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     )
     .await?;
     install_capture(tx, &shape.source.table, &shape.source.relations).await?;
+    watched::remember(tx, &shape).await?;
+    install_watches(tx, &shape).await?;
     // An empty source has no history to fill: the rollup is complete from the start. Looked at after the triggers
     // have waited for writers, so that nothing slips between.
     let row = tx.query_one(&render::is_empty(&shape), &[]).await?;
@@ -118,6 +122,9 @@ async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), Rollu
     let quoted = source.table.quoted();
     let row = tx.query_one(include_str!("../../sql/rollup/bare_relations.sql"), &[&quoted]).await?;
     let shapes = install_capture(tx, &source.table, &source.relations).await?;
+    for shape in &shapes {
+        install_watches(tx, shape).await?;
+    }
     if row.get::<_, i64>("bare") > 0 {
         for shape in shapes {
             tx.query(&render::call(&shape.definition.name, "census", ""), &[]).await?;
@@ -167,11 +174,7 @@ pub(super) async fn install_capture(
         tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
     for row in &rows {
-        let definition = Definition::parse(row.get("definition"), "in highwater.rollup")?;
-        // Each names its source on a search path of its own.
-        let path_before = set_search_path(tx, &path_of(&definition)).await?;
-        shapes.push(Shape::installed(tx, &definition).await?);
-        set_search_path(tx, &path_before).await?;
+        shapes.push(installed_shape(tx, row.get("definition")).await?);
     }
     if shapes.is_empty() {
         // The triggers go with the function they call.
@@ -185,6 +188,23 @@ pub(super) async fn install_capture(
     }
     tx.batch(&text).await?;
     Ok(shapes)
+}
+
+/// Capture on every table that a rollup watches.
+async fn install_watches(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
+    for watched in &shape.watched {
+        watched::install_capture(tx, &watched.table).await?;
+    }
+    Ok(())
+}
+
+/// The shape of an installed definition, which names its tables on a search path of its own.
+pub(super) async fn installed_shape(tx: &Tx<'_>, definition: &str) -> Result<Shape, RollupError> {
+    let definition = Definition::parse(definition, "in highwater.rollup")?;
+    let path_before = set_search_path(tx, &path_of(&definition)).await?;
+    let shape = Shape::installed(tx, &definition).await?;
+    set_search_path(tx, &path_before).await?;
+    Ok(shape)
 }
 
 /// A rollup as the ledger knows it, whether its source is still there or not.

@@ -19,7 +19,7 @@ impl RollupName {
             text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_');
         if looks_like_a_part(text) {
             return Err(format!(
-                "\"{text}\" is no rollup name: one that ends like 2026_03, mark, wide, live or open could be taken for a part of another rollup"
+                "\"{text}\" is no rollup name: one that ends like 2026_03, mark, wide, watch, live or open could be taken for a part of another rollup"
             ));
         }
         if starts_well && goes_on_well && text.len() <= MAX_LENGTH {
@@ -44,7 +44,7 @@ fn looks_like_a_part(text: &str) -> bool {
     let mut parts = text.rsplit('_');
     let (last, before) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let is_month = is_number(last, 2) && is_number(before, 4);
-    !before.is_empty() && (is_month || matches!(last, "mark" | "wide" | "live" | "open"))
+    !before.is_empty() && (is_month || matches!(last, "mark" | "wide" | "watch" | "live" | "open"))
 }
 
 impl std::fmt::Display for RollupName {

@@ -13,6 +13,7 @@ pub mod live;
 mod part;
 pub mod read;
 mod template;
+pub mod watch;
 
 pub use part::capture_function;
 pub(super) use part::whole_query;
@@ -65,6 +66,7 @@ pub fn tables(shape: &Shape) -> String {
         .set("wide_name", format!("{name}_wide"))
         .names(shape)
         .render();
+    text.push_str(&watch::table(shape));
     for (ordinal, index) in shape.definition.index.iter().enumerate() {
         let columns: Vec<String> = index.iter().map(|column| identifier(column)).collect();
         let index_name = identifier(&format!("{}_read_{}", shape.target.table, ordinal + 1));
@@ -102,7 +104,7 @@ pub fn functions(shape: &Shape) -> String {
         calendar.before(&spliced("v_slice.slice_end")),
     );
     let first_fill = part::range_rows(shape, &spliced("v_slice.slice_start"), &spliced("v_slice.slice_end"));
-    let text = Template::new(include_str!("../../sql/template/functions.sql"))
+    let text = watch::holes(Template::new(include_str!("../../sql/template/functions.sql")), shape)
         .set("census_by_index", part::census(shape, include_str!("../../sql/template/census_by_index.sql")))
         .set("census_by_tenant", census_by_tenant(shape))
         .set("census_by_scan", part::census(shape, include_str!("../../sql/template/census_by_scan.sql")))
@@ -276,17 +278,24 @@ pub(super) fn call(name: &RollupName, function: &str, arguments: &str) -> String
     format!("SELECT * FROM {SCHEMA}.{} ({arguments}) AS called", identifier(&format!("{name}_{function}")))
 }
 
-/// Open marks of every rollup, one row each: name, how many, the oldest.
-pub(super) fn open_marks(names: &[RollupName]) -> String {
-    let each: Vec<String> = names
-        .iter()
-        .map(|name| {
+/// Open marks of every rollup, one row each: name, how many, the oldest. The names come with whether the rollup watches
+/// tables.
+pub(super) fn open_marks<'a>(rollups: impl Iterator<Item = (&'a RollupName, bool)>) -> String {
+    let each: Vec<String> = rollups
+        .map(|(name, has_watch)| {
+            let suffixes = ["mark", "wide"].into_iter().chain(has_watch.then_some("watch"));
+            let marks: Vec<String> = suffixes
+                .map(|suffix| {
+                    format!(
+                        "SELECT m.marked_at FROM {SCHEMA}.{} AS m",
+                        identifier(&format!("{name}_{suffix}"))
+                    )
+                })
+                .collect();
             format!(
-                "SELECT {} AS name, count(*) AS marks, min(mark.marked_at) AS oldest FROM (\
-                   SELECT m.marked_at FROM {SCHEMA}.{} AS m UNION ALL SELECT w.marked_at FROM {SCHEMA}.{} AS w) AS mark",
+                "SELECT {} AS name, count(*) AS marks, min(mark.marked_at) AS oldest FROM ({}) AS mark",
                 literal(name.as_str()),
-                identifier(&format!("{name}_mark")),
-                identifier(&format!("{name}_wide")),
+                marks.join(" UNION ALL "),
             )
         })
         .collect();
@@ -312,10 +321,10 @@ pub(super) fn drop(name: &RollupName, target: Option<&str>) -> String {
     let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
     let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
     let tables: Vec<String> =
-        [own("mark"), own("wide")].into_iter().chain(target.map(str::to_owned)).collect();
+        [own("mark"), own("wide"), own("watch")].into_iter().chain(target.map(str::to_owned)).collect();
     // The views first: they stand on the tables, and are gone already where the source was dropped with CASCADE.
     format!(
-        "{}\nDROP FUNCTION {};\nDROP TABLE {};",
+        "{}\nDROP FUNCTION {};\nDROP TABLE IF EXISTS {};",
         live::drop(name),
         functions.join(", "),
         tables.join(", ")

@@ -5,6 +5,7 @@ use super::error::RollupError;
 use super::quote::{TableName, identifier};
 use super::render;
 use super::source::{self, Column, Source};
+use super::watched::{self, Watched};
 use crate::db::Executor;
 
 /// Schema of everything that highwater makes.
@@ -21,6 +22,8 @@ pub struct Shape {
     pub target: TableName,
     /// The target's columns in order.
     pub columns: Vec<Column>,
+    /// Joined tables whose changes move history.
+    pub watched: Vec<Watched>,
 }
 
 impl Shape {
@@ -41,7 +44,9 @@ impl Shape {
             .map_err(|error| misfit(format!("the query does not run: {error}")))?;
         let columns = source::columns(db, &view).await?;
         db.batch(&format!("DROP VIEW {view}")).await?;
-        let shape = Shape { target: target(definition), definition: definition.clone(), source, columns };
+        let watched = watched::find(db, definition).await?;
+        let shape =
+            Shape { target: target(definition), definition: definition.clone(), source, columns, watched };
         shape.check()?;
         Ok(shape)
     }
@@ -55,7 +60,8 @@ impl Shape {
         let source = Source::find(db, definition).await?;
         let target = target(definition);
         let columns = source::columns(db, &target.quoted()).await?;
-        let shape = Shape { target, definition: definition.clone(), source, columns };
+        let watched = watched::find(db, definition).await?;
+        let shape = Shape { target, definition: definition.clone(), source, columns, watched };
         shape.check()?;
         Ok(shape)
     }

@@ -71,7 +71,7 @@ impl Source {
     ) -> Result<Source, RollupError> {
         let name = &definition.name;
         let misfit = |reason: String| RollupError::Misfit { name: name.clone(), reason };
-        let table = resolve(db, name, &definition.source).await?;
+        let table = resolve(db, name, "source", &definition.source).await?;
         let columns = columns(db, &table.quoted()).await?;
         let column = |wanted: &str| {
             columns.iter().find(|column| column.name == wanted).ok_or_else(|| {
@@ -107,12 +107,18 @@ impl Source {
     }
 }
 
-async fn resolve(db: &impl Executor, name: &RollupName, written: &str) -> Result<TableName, RollupError> {
+/// Finds a table that can be captured, on the search path of the current transaction; `role` says in errors what it is.
+pub(super) async fn resolve(
+    db: &impl Executor,
+    name: &RollupName,
+    role: &str,
+    written: &str,
+) -> Result<TableName, RollupError> {
     let misfit = |reason: String| RollupError::Misfit { name: name.clone(), reason };
     let row = db
         .query_opt(include_str!("../../sql/rollup/resolve_table.sql"), &[&written])
         .await
-        .map_err(|error| misfit(format!("source \"{written}\" is no table name: {error}")))?
+        .map_err(|error| misfit(format!("{role} \"{written}\" is no table name: {error}")))?
         .ok_or_else(|| misfit(format!("there is no table \"{written}\"")))?;
     let table = TableName { schema: row.get("schema"), table: row.get("name") };
     match row.get::<_, String>("kind").as_str() {

@@ -76,8 +76,12 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
     let names: Result<Vec<RollupName>, String> =
         rows.iter().map(|row| RollupName::parse(row.get("name"))).collect();
     let names = names.map_err(|reason| RollupError::Db(DbError::Bug(reason)))?;
-    let marks =
-        if names.is_empty() { Vec::new() } else { session.query(&render::open_marks(&names), &[]).await? };
+    let have_watch = rows.iter().map(|row| row.get::<_, bool>("has_watch"));
+    let marks = if names.is_empty() {
+        Vec::new()
+    } else {
+        session.query(&render::open_marks(names.iter().zip(have_watch)), &[]).await?
+    };
     let mut rollups = Vec::with_capacity(rows.len());
     for (row, name) in rows.iter().zip(&names) {
         let now: DateTime<Utc> = row.get("now");

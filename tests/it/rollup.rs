@@ -17,5 +17,7 @@ mod kinds;
 mod status;
 mod strangers;
 mod verify;
+mod watched;
+mod watched_shapes;
 mod watermark;
 mod window;

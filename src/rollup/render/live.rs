@@ -3,6 +3,7 @@
 use super::part::{self, CALENDAR_END, CALENDAR_START, Calendar};
 use super::read;
 use super::template::Template;
+use super::watch;
 use crate::rollup::RollupName;
 use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
@@ -31,6 +32,8 @@ pub fn view(shape: &Shape, used: &[String]) -> String {
         .set("mark_columns", if tenant.is_some() { "m.tenant, m.bucket" } else { "m.bucket" }.to_owned())
         .set("row_mark", mark_key(row_tenant, "t"))
         .set("mark_key", mark_key(tenant.map(|tenant| (tenant, "tenant")), "m"))
+        .set("is_marked", watch::is_marked(shape))
+        .set("dirty", watch::dirty(shape))
         .set("looks_rare", looks_rare("m.bucket"))
         .set("c_looks_rare", looks_rare("c.bucket"))
         .set("bucket_rows", bucket_rows(&narrowed))

@@ -299,17 +299,22 @@ pub(super) fn due_slices(shape: &Shape) -> String {
     Template::new(include_str!("../../../sql/template/due_slices.sql")).names(shape).render()
 }
 
+/// Tenant and bucket of a row of `s`.
+pub(super) fn mark_values(shape: &Shape, calendar: &Calendar<'_>) -> String {
+    let bucket = bucket(&shape.definition, calendar);
+    match &shape.source.tenant {
+        Some(tenant) => format!("s.{}, {bucket}", identifier(&tenant.name)),
+        None => bucket,
+    }
+}
+
 /// One INSERT of a capture function.
 pub(super) fn capture_statement(shape: &Shape, rows: &str) -> String {
     let calendar = Calendar::of(&shape.source);
-    let bucket = bucket(&shape.definition, &calendar);
-    let (columns, values) = match &shape.source.tenant {
-        Some(tenant) => ("tenant, bucket", format!("s.{}, {bucket}", identifier(&tenant.name))),
-        None => ("bucket", bucket),
-    };
+    let columns = if shape.source.tenant.is_some() { "tenant, bucket" } else { "bucket" };
     Template::new(include_str!("../../../sql/template/capture_statement.sql"))
         .set("mark_columns", columns.to_owned())
-        .set("mark_values", values)
+        .set("mark_values", mark_values(shape, &calendar))
         .set("rows", rows.to_owned())
         .set("countable", calendar.countable.clone())
         .names(shape)
@@ -331,8 +336,8 @@ pub(super) fn verify(shape: &Shape) -> String {
             .collect();
         format!("jsonb_build_object({})", pairs.join(", "))
     };
-    let tenant = shape.definition.tenant.iter();
-    let key: Vec<String> = tenant
+    let tenant_name = shape.definition.tenant.iter();
+    let key: Vec<String> = tenant_name
         .map(String::as_str)
         .chain(["bucket"])
         .chain(shape.definition.key.iter().map(String::as_str))
@@ -364,6 +369,8 @@ pub(super) fn verify(shape: &Shape) -> String {
         .set("new_measures", side("n", &mut shape.measures()))
         .set("key_object", side("d", &mut key_columns.into_iter()))
         .set("mark_is_open", is_open)
+        .set("mark_columns", tenant(shape).mark_columns)
+        .set("dirty", super::watch::dirty(shape))
         .names(shape)
         .render()
 }
@@ -381,10 +388,15 @@ fn column_list(shape: &Shape) -> String {
 
 /// Name of the capture function of a source.
 pub fn capture_function(source: &TableName) -> TableName {
+    function_of("capture", source)
+}
+
+/// Name of a function that a table has for itself.
+pub(super) fn function_of(prefix: &str, source: &TableName) -> TableName {
     use sha2::{Digest, Sha256};
     let digest: String =
         Sha256::digest(source.quoted().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let readable: String =
         source.table.chars().filter(|one| one.is_ascii_alphanumeric() || *one == '_').take(40).collect();
-    TableName { schema: SCHEMA.to_owned(), table: format!("capture_{readable}_{digest}") }
+    TableName { schema: SCHEMA.to_owned(), table: format!("{prefix}_{readable}_{digest}") }
 }

@@ -54,6 +54,7 @@ pub fn is_clean(shape: &Shape) -> String {
     Template::new(include_str!("../../../sql/template/read_clean.sql"))
         .set("width", width(shape).to_owned())
         .set("open", live::open(shape).quoted())
+        .set("dirty", super::watch::dirty(shape))
         .names(shape)
         .render()
 }

@@ -28,6 +28,7 @@ impl Template {
         self.set("target", shape.target.quoted())
             .set("mark", own("mark"))
             .set("wide", own("wide"))
+            .set("watch", own("watch"))
             .set("name_literal", literal(shape.definition.name.as_str()))
     }
 
