@@ -4,6 +4,7 @@ mod hide;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::agent::AgentError;
 use crate::command;
 use crate::command::say::tell;
 use crate::db::target::Target;
@@ -77,6 +78,8 @@ enum Command {
     /// The worker's jobs: look, add, pause, run by hand
     Job(command::job::Args),
     Health(command::health::Args),
+    /// What a backup host has to tell, and what was refused; asks no server
+    Outbox(command::outbox::Args),
     /// The embedded Postgres that is used when no database is named
     Postgres(command::postgres::Args),
 }
@@ -138,6 +141,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
         Command::Plans(args) => command::plans::run(&global, args).await,
         Command::Job(args) => command::job::run(&global, args).await,
+        Command::Outbox(args) => command::outbox::run(&global, args).await,
         Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
@@ -173,6 +177,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<DemoError>() {
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<AgentError>() {
                 return Some(error.exit());
             }
             if cause.is::<UsageError>() {

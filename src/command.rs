@@ -7,6 +7,7 @@ pub mod job;
 mod mark;
 mod meter;
 pub mod migrate;
+pub mod outbox;
 pub mod plans;
 pub mod postgres;
 mod progress;

@@ -1,5 +1,6 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
+mod agent;
 mod command_line;
 mod demo;
 mod embedded;

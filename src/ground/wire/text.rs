@@ -21,15 +21,14 @@ pub fn clean(text: &str) -> String {
 ///
 /// ```
 /// use highwater::ground::wire::text::tail;
-/// assert_eq!(tail("naïve", 4), "ve");
-/// assert_eq!(tail("naïve", 5), "ïve");
+/// assert_eq!(tail("naïve", 3), "ve");
+/// assert_eq!(tail("naïve", 4), "ïve");
 /// ```
 pub fn tail(text: &str, most: usize) -> &str {
     let mut start = text.len().saturating_sub(most);
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    // Of "naïve" 4 bytes from the end lies inside "ï"; the next boundary is behind it.
     text.get(start..).unwrap_or_default()
 }
 

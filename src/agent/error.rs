@@ -1,0 +1,64 @@
+//! What can go wrong on a host.
+
+use std::path::{Path, PathBuf};
+
+use crate::ground::exit::Exit;
+
+/// An error of the agent.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The file system refused something.
+    #[error("cannot {action} {}: {error}", path.display())]
+    File { action: &'static str, path: PathBuf, error: std::io::Error },
+    #[error(
+        "another agent (process {holder}) uses {}; stop it, or give this one a directory of its own",
+        path.display()
+    )]
+    Busy { path: PathBuf, holder: String },
+    /// Nobody has run an agent here.
+    #[error("{0} is no agent's directory; \"highwater agent enrol --dir {0}\" makes one", path.display())]
+    NoDirectory { path: PathBuf },
+    #[error(
+        "{} holds \"{text}\", which is no number; write a number into it that is higher than any epoch before",
+        path.display()
+    )]
+    BadEpoch { path: PathBuf, text: String },
+    /// No space left, for a write that must wait or be refused.
+    #[error("the disk of {} is full; make room, nothing that was acknowledged is lost", path.display())]
+    DiskFull { path: PathBuf },
+    /// The outbox holds as much as it may; what ends a job is still taken.
+    #[error("the outbox is full ({why}); it drains when the server can be reached")]
+    OutboxFull { why: String },
+    #[error("there is no entry \"{name}\" in the outbox; see \"highwater outbox list\"")]
+    UnknownEntry { name: String },
+    #[error("entry {name} waits to be sent; only entries in conflict/ and dead/ can be retried")]
+    NotRefused { name: String },
+    #[error("entry {name} cannot be read, so it cannot be sent; \"highwater outbox drop\" removes it")]
+    Unreadable { name: String },
+}
+
+impl AgentError {
+    /// A file error, or [`AgentError::DiskFull`] when that is what it says.
+    pub(crate) fn file(action: &'static str, path: &Path, error: std::io::Error) -> AgentError {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => AgentError::DiskFull { path: path.to_owned() },
+            _ => AgentError::File { action, path: path.to_owned(), error },
+        }
+    }
+
+    /// The exit code of a command that ends with this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            AgentError::Busy { .. } => Exit::LockBusy,
+            AgentError::NoDirectory { .. }
+            | AgentError::BadEpoch { .. }
+            | AgentError::UnknownEntry { .. }
+            | AgentError::NotRefused { .. }
+            | AgentError::Unreadable { .. } => Exit::Usage,
+            AgentError::File { .. } | AgentError::DiskFull { .. } | AgentError::OutboxFull { .. } => {
+                Exit::Unexpected
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The agent: its outbox and its runs. No test here needs a database.
+
+mod field;
+mod outbox;
+mod outbox_kill;
+mod outbox_shelf;
