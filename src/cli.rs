@@ -2,6 +2,8 @@
 
 mod hide;
 
+use std::time::Duration;
+
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentError;
@@ -30,10 +32,14 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// postgresql://user@host:5432/database, or postgresql://user@/database?host=/run/postgresql
-    /// [default: $DATABASE_URL, else an embedded server]
+    /// [default: $DATABASE_URL, else the PG* variables, else an embedded server]
     // The variable is read in db/target.rs, so that help never prints its value.
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub database_url: Option<String>,
+    /// How long to go on asking a server that is not up yet: refused, starting, out of connections, no answer
+    #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "5s",
+          env = "HIGHWATER_CONNECT_WAIT", help_heading = "Everywhere")]
+    pub connect_wait: Duration,
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
     pub format: Format,
@@ -50,7 +56,8 @@ impl Global {
     /// As [`Target::choose`].
     pub async fn target(&self) -> Result<Target, DbError> {
         let handed_over = config::env(hide::HANDED_OVER);
-        Target::choose(self.database_url.as_deref().or(handed_over.as_deref())).await
+        let target = Target::choose(self.database_url.as_deref().or(handed_over.as_deref())).await?;
+        Ok(target.waiting(self.connect_wait))
     }
 }
 

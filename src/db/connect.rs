@@ -1,18 +1,20 @@
-//! Opening connections. Every one carries `application_name=highwater/<subcommand>` and speaks UTC.
+//! Opening connections. Every one carries `application_name=highwater/<subcommand>`, unless another name is given, and
+//! speaks UTC.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
-use tracing::debug;
+use tokio::time::{Instant, sleep_until};
+use tokio_postgres::Config;
+use tracing::warn;
 
-use super::error::innermost;
+use super::dial::{self, Call, Dialled, Failure};
 use super::target::Target;
 use super::{DbError, Executor, Session};
 
-/// Longest wait for one connection to be made, unless the URL gives `connect_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pauses between looks at a server that is not up yet: they double from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Unacknowledged data breaks a TCP connection after this long, so that a dead peer's locks do not stay.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -89,41 +91,50 @@ async fn open(
     config: Config,
     heard: Option<mpsc::UnboundedSender<String>>,
 ) -> Result<Session, DbError> {
-    let refused = |error: &(dyn std::error::Error + 'static)| DbError::Connect {
-        target: target.to_string(),
-        reason: innermost(error),
-    };
-    let (client, mut connection) = config.connect(NoTls).await.map_err(|error| refused(&error))?;
-    tokio::spawn(async move {
-        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            match (message, &heard) {
-                // Nobody listens any more: the session is being closed.
-                (Ok(AsyncMessage::Notification(note)), Some(heard)) => {
-                    let _ = heard.send(note.channel().to_owned());
-                }
-                (Ok(_), _) => {}
-                (Err(error), _) => {
-                    debug!(error = %innermost(&error), "a connection ended with an error");
-                    return;
-                }
-            }
-        }
-    });
-    let session = Session::dedicated(client);
+    let dialled = reach(target, &config, heard)
+        .await
+        .map_err(|failure| DbError::Connect { target: target.to_string(), reason: failure.to_string() })?;
+    let session = Session::dedicated(dialled.client, target.tls().connector());
     session.batch(SESSION_SETTINGS).await?;
     Ok(session)
+}
+
+/// Dials, again and again while the target's time for servers that are not up yet lasts. Channels of notifications go to
+/// `heard`.
+pub(super) async fn reach(
+    target: &Target,
+    config: &Config,
+    heard: Option<mpsc::UnboundedSender<String>>,
+) -> Result<Dialled, Failure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let failure = match dial::dial(&Call { target, config, heard: heard.clone() }).await {
+            Ok(dialled) => return Ok(dialled),
+            Err(failure) => failure,
+        };
+        let next = Instant::now() + pause;
+        match target.waits_until() {
+            Some(end) if failure.is_transient() && next < end => {
+                if pause == FIRST_PAUSE {
+                    warn!(error = %failure, "waiting for {target}: {failure}");
+                }
+                sleep_until(next).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            _ => return Err(failure),
+        }
+    }
 }
 
 /// The target's configuration with what every connection of ours carries.
 pub(super) fn prepared(config: &Config, subcommand: &str) -> Config {
     let mut config = config.clone();
-    config.application_name(format!("highwater/{subcommand}"));
+    if config.get_application_name().is_none() {
+        config.application_name(format!("highwater/{subcommand}"));
+    }
     config.tcp_user_timeout(TCP_USER_TIMEOUT);
     config.keepalives_idle(KEEPALIVE_IDLE);
     config.keepalives_interval(KEEPALIVE_INTERVAL);
     config.keepalives_retries(KEEPALIVE_RETRIES);
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
     config
 }

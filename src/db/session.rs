@@ -3,17 +3,18 @@
 use std::ops::Deref;
 
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{CancelToken, Client, NoTls, Row};
+use tokio_postgres::{CancelToken, Client, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{DbError, Param};
 
 /// An open connection. Dropping a dedicated one closes it; a pooled one goes back to its pool.
-#[derive(Debug)]
 pub struct Session {
     holder: Holder,
+    /// How a second connection to the same server, which a cancel needs, is encrypted.
+    tls: MakeRustlsConnect,
 }
 
-#[derive(Debug)]
 enum Holder {
     Dedicated(Box<Client>),
     Pooled(Box<deadpool_postgres::Object>),
@@ -90,12 +91,12 @@ fn typed<'a>(params: &'a [&'a dyn Param]) -> Vec<(&'a (dyn ToSql + Sync), Type)>
 }
 
 impl Session {
-    pub(super) fn dedicated(client: Client) -> Session {
-        Session { holder: Holder::Dedicated(Box::new(client)) }
+    pub(super) fn dedicated(client: Client, tls: MakeRustlsConnect) -> Session {
+        Session { holder: Holder::Dedicated(Box::new(client)), tls }
     }
 
-    pub(super) fn pooled(object: deadpool_postgres::Object) -> Session {
-        Session { holder: Holder::Pooled(Box::new(object)) }
+    pub(super) fn pooled(object: deadpool_postgres::Object, tls: MakeRustlsConnect) -> Session {
+        Session { holder: Holder::Pooled(Box::new(object)), tls }
     }
 
     fn client(&self) -> &Client {
@@ -134,7 +135,7 @@ impl Session {
 
     /// A handle that can cancel whatever statement this session is running.
     pub fn canceller(&self) -> Canceller {
-        Canceller { token: self.client().cancel_token() }
+        Canceller { token: self.client().cancel_token(), tls: self.tls.clone() }
     }
 
     /// Opens `COPY ... FROM STDIN` and returns the sink for its bytes.
@@ -194,6 +195,7 @@ impl Executor for Tx<'_> {
 #[derive(Clone)]
 pub struct Canceller {
     token: CancelToken,
+    tls: MakeRustlsConnect,
 }
 
 impl Canceller {
@@ -203,6 +205,6 @@ impl Canceller {
     ///
     /// When the server cannot be reached.
     pub async fn cancel(&self) -> Result<(), DbError> {
-        Ok(self.token.cancel_query(NoTls).await?)
+        Ok(self.token.cancel_query(self.tls.clone()).await?)
     }
 }

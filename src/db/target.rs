@@ -1,10 +1,17 @@
-//! Which database: `--database-url`, then `DATABASE_URL`, then the embedded server.
+//! Which database: `--database-url`, then `DATABASE_URL`, then the PG* variables, then the embedded server.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::ChannelBinding;
 
 use super::DbError;
+use super::attrs::Wanted;
 use super::embedded::{self, Server};
+use super::endpoint::Endpoint;
+use super::parameter::{self, Parameters};
+use super::tls::Tls;
 use crate::ground::config;
 
 /// Environment variable that names the database.
@@ -13,15 +20,29 @@ pub const URL_VARIABLE: &str = "DATABASE_URL";
 /// Database that highwater uses on the embedded server.
 pub const EMBEDDED_DATABASE: &str = embedded::DATABASE;
 
+/// Longest wait for one session to be had from one server, unless `connect_timeout` says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A database to connect to. While it lives, an embedded server that it needs lives too.
+#[derive(Clone)]
 pub struct Target {
+    /// User, database and session settings; hosts, encryption and password are put in by `dial`.
     config: Config,
+    parameters: Parameters,
+    endpoints: Vec<Endpoint>,
+    tls: Tls,
+    wanted: Wanted,
+    is_balanced: bool,
+    patience: Option<Duration>,
+    /// Until when servers that are not up yet are asked again.
+    waits_until: Option<Instant>,
     origin: &'static str,
     embedded: Option<Server>,
 }
 
 impl Target {
-    /// Picks the database: `flag`, else `DATABASE_URL`, else the embedded server, which is started if need be.
+    /// Picks the database: `flag`, else `DATABASE_URL`, else the PG* variables where they say where a server is, else the
+    /// embedded server, which is started if need be.
     ///
     /// # Errors
     ///
@@ -33,51 +54,118 @@ impl Target {
         if let Some(url) = config::env(URL_VARIABLE) {
             return Target::from_url(&url, URL_VARIABLE);
         }
+        if let Some(parameters) = Parameters::from_environment()? {
+            return Target::from_parameters(parameters, "the PG* variables");
+        }
         let server = embedded::start(&embedded::Options::default()).await?;
-        let url = server.url(EMBEDDED_DATABASE);
-        let mut target = Target::from_url(&url, "the embedded server")?;
-        target.embedded = Some(server);
-        Ok(target)
+        Target::of_embedded(server, EMBEDDED_DATABASE)
     }
 
-    /// Reads a `postgresql://` URL or a `key=value` string; `origin` is named in errors, the text is not.
+    /// Reads a `postgresql://` URL or a `key=value` string as libpq does, with what a service file and the PG* variables
+    /// add; `origin` is named in errors, the text is not.
     ///
     /// # Errors
     ///
     /// [`DbError::BadUrl`].
     pub fn from_url(url: &str, origin: &'static str) -> Result<Target, DbError> {
-        let bad = |reason: String| DbError::BadUrl { origin, reason };
-        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            bad(format!(
-                "{}; expected postgresql://user@host:5432/database or postgresql://user@/database?host=/run/postgresql",
-                super::error::innermost(&error)
-            ))
-        })?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(bad("it names no host; for a Unix socket add ?host=/run/postgresql".to_owned()));
-        }
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(bad(
-                "sslmode=require is not supported by this version; connect over a Unix socket, a \
-                            private network or an SSH tunnel"
-                    .to_owned(),
-            ));
-        }
-        if config.get_user().is_none() {
-            let name = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-            let name = name.ok_or_else(|| bad("it names no user".to_owned()))?;
-            config.user(name.name);
-        }
-        Ok(Target { config, origin, embedded: None })
+        Target::from_parameters(Parameters::read(url, origin)?, origin)
+    }
+
+    /// A database of the embedded server; no variable has a say in that.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::BadUrl`], which only a server of another build could cause.
+    pub fn of_embedded(server: Server, database: &str) -> Result<Target, DbError> {
+        let origin = "the embedded server";
+        let mut target = Target::from_parameters(Parameters::of(&server.url(database), origin)?, origin)?;
+        target.tls = Tls::none();
+        target.embedded = Some(server);
+        Ok(target)
+    }
+
+    fn from_parameters(parameters: Parameters, origin: &'static str) -> Result<Target, DbError> {
+        let endpoints = Endpoint::list(&parameters)?;
+        let tls = Tls::from_parameters(&parameters)?;
+        let wanted = Wanted::from_parameters(&parameters)?;
+        let is_balanced = match parameters.get("load_balance_hosts") {
+            None | Some("disable") => false,
+            Some("random") => true,
+            Some(other) => {
+                return Err(parameters
+                    .bad("load_balance_hosts", format!("\"{other}\" is neither disable nor random")));
+            }
+        };
+        let patience = patience(&parameters)?;
+        let config = settings(&parameters, origin)?;
+        Ok(Target {
+            config,
+            parameters,
+            endpoints,
+            tls,
+            wanted,
+            is_balanced,
+            patience,
+            waits_until: None,
+            origin,
+            embedded: None,
+        })
     }
 
     /// Whether a URL holds a password; one that cannot be read may.
     pub fn has_password(url: &str) -> bool {
-        url.parse::<Config>().map_or(true, |config| config.get_password().is_some())
+        Parameters::of(url, URL_VARIABLE).map_or(true, |parameters| parameters.get("password").is_some())
+    }
+
+    /// The same target; servers that are not up yet are asked again until `budget` from now has gone by, in all.
+    pub fn waiting(mut self, budget: Duration) -> Target {
+        self.waits_until = Some(Instant::now() + budget);
+        self
+    }
+
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.waits_until
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(super) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    pub(super) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    pub(super) fn is_balanced(&self) -> bool {
+        self.is_balanced
+    }
+
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// The password for one server: the one that was given, else that of the password file.
+    pub(super) fn password(&self, endpoint: &Endpoint) -> Option<String> {
+        let user = self.config.get_user().unwrap_or_default();
+        let database = self.config.get_dbname().unwrap_or(user);
+        match self.parameters.get("password") {
+            Some(password) => Some(password.to_owned()),
+            None if self.embedded.is_some() => None,
+            None => parameter::password(
+                &self.parameters,
+                &endpoint.password_file_name(),
+                endpoint.port,
+                database,
+                user,
+            ),
+        }
     }
 
     /// Where the database's address came from.
@@ -92,29 +180,69 @@ impl Target {
 
     /// The same server, another database.
     pub fn with_database(&self, database: &str) -> Target {
-        let mut config = self.config.clone();
-        config.dbname(database);
-        Target { config, origin: self.origin, embedded: self.embedded.clone() }
+        let mut target = self.clone();
+        target.config.dbname(database);
+        target
     }
 }
 
-/// User, host, port and database: never the password.
+/// What the sessions themselves are given: user, database, options, name, channel binding.
+fn settings(parameters: &Parameters, origin: &'static str) -> Result<Config, DbError> {
+    let mut config = Config::new();
+    match parameters.get("user") {
+        Some(user) => config.user(user),
+        None => {
+            let name = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+            let name =
+                name.ok_or_else(|| DbError::BadUrl { origin, reason: "it names no user".to_owned() })?;
+            config.user(name.name)
+        }
+    };
+    if let Some(database) = parameters.get("dbname") {
+        config.dbname(database);
+    }
+    if let Some(options) = parameters.get("options") {
+        config.options(options);
+    }
+    if let Some(name) = parameters.get("application_name") {
+        config.application_name(name);
+    }
+    config.channel_binding(match parameters.get("channel_binding") {
+        None | Some("prefer") => ChannelBinding::Prefer,
+        Some("disable") => ChannelBinding::Disable,
+        Some("require") => ChannelBinding::Require,
+        Some(other) => {
+            return Err(
+                parameters.bad("channel_binding", format!("\"{other}\" is none of disable, prefer, require"))
+            );
+        }
+    });
+    Ok(config)
+}
+
+/// connect_timeout as libpq has it: seconds, none for 0 or less, at least two.
+fn patience(parameters: &Parameters) -> Result<Option<Duration>, DbError> {
+    const LEAST: u64 = 2;
+    let Some(text) = parameters.get("connect_timeout") else { return Ok(Some(CONNECT_TIMEOUT)) };
+    let seconds: i64 = text
+        .trim()
+        .parse()
+        .map_err(|_| parameters.bad("connect_timeout", format!("\"{text}\" is not a number of seconds")))?;
+    Ok(u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds.max(LEAST))))
+}
+
+/// User, hosts and database: never the password.
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let user = self.config.get_user().unwrap_or_default();
         let database = self.config.get_dbname().unwrap_or(user);
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => self.config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
-        write!(formatter, "database \"{database}\" at {host}:{port} as \"{user}\"")
+        let hosts: Vec<String> = self.endpoints.iter().map(ToString::to_string).collect();
+        write!(formatter, "database \"{database}\" at {} as \"{user}\"", hosts.join(", "))
     }
 }
-
-/// Postgres's registered port.
-const DEFAULT_PORT: u16 = 5432;
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod command_line;
+mod connection;
 mod demo;
 mod embedded;
 mod floors;
