@@ -78,6 +78,7 @@ enum Command {
     Migrate(command::migrate::Args),
     Backfill(command::backfill::Args),
     Rollup(command::rollup::Args),
+    Prune(command::prune::Args),
     Status(command::status::Args),
     Worker(command::worker::Args),
     /// What ran, what waits, what was skipped and why: the ledger of the worker
@@ -144,6 +145,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate(args) => command::migrate::run(&global, args, &shutdown).await,
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
+        Command::Prune(args) => command::prune::run(&global, args, &shutdown).await,
         Command::Status(command::status::Args {}) => command::status::run(&global).await,
         Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
         Command::Plans(args) => command::plans::run(&global, args).await,

@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod plans;
 pub mod postgres;
 mod progress;
+pub mod prune;
 mod read;
 pub mod rollup;
 pub(crate) mod say;

@@ -4,12 +4,13 @@ WITH slice AS (
   SELECT slice.rollup,
          count(*) FILTER (WHERE slice.state = 'complete') AS complete,
          count(*) FILTER (WHERE slice.state = 'pending') AS pending,
+         count(*) FILTER (WHERE slice.sealed_at IS NOT NULL) AS sealed,
          max(slice.slice_end) FILTER (WHERE slice.state = 'complete') AS covered_to,
          coalesce(sum(slice.rows), 0)::bigint AS rows
     FROM highwater.rollup_slice AS slice
    GROUP BY slice.rollup
 ), covered AS (
-  SELECT slice.rollup, slice.complete, slice.pending, slice.covered_to, slice.rows,
+  SELECT slice.rollup, slice.complete, slice.pending, slice.sealed, slice.covered_to, slice.rows,
          (SELECT min(inner_slice.slice_start) FROM highwater.rollup_slice AS inner_slice
            WHERE inner_slice.rollup = slice.rollup AND inner_slice.state = 'complete'
              AND inner_slice.slice_start >= coalesce(
@@ -26,6 +27,8 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        extract(epoch FROM clock_timestamp() - rollup.watermark_at)::float8 AS lag_seconds,
        clock_timestamp() AS now,
        coalesce(covered.complete, 0) AS slices_complete, coalesce(covered.pending, 0) AS slices_pending,
+       coalesce(covered.sealed, 0) AS slices_sealed, rollup.dropped_before, rollup.aside_marks,
+       extract(epoch FROM clock_timestamp() - rollup.aside_at)::float8 AS aside_seconds,
        covered.covered_from, covered.covered_to, coalesce(covered.rows, 0) AS rows,
        pg_catalog.to_regclass(rollup.source) IS NOT NULL AS has_source,
        EXISTS (SELECT FROM highwater.rollup_watch AS watch WHERE watch.rollup = rollup.name) AS has_watch,

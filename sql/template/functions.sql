@@ -11,7 +11,7 @@
 CREATE OR REPLACE FUNCTION {{census}}(p_from timestamptz DEFAULT NULL, p_to timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off SET jit = off AS {{quote}}
 DECLARE
-  v_from timestamptz := greatest(p_from, {{calendar_start}});
+  v_from timestamptz := greatest(p_from, {{calendar_start}}{{or_dropped}});
   v_to timestamptz := least(p_to, {{calendar_end}});
   v_made bigint;
 BEGIN
@@ -48,7 +48,7 @@ DECLARE
 BEGIN
   PERFORM highwater.assert_read_committed();
 {{expand_watches}}  SELECT r.census_at IS NOT NULL INTO STRICT v_is_counted FROM highwater.rollup AS r WHERE r.name = {{name_literal}};
-  FOR v_month IN
+{{count_aside}}  FOR v_month IN
     SELECT DISTINCT date_trunc('month', m.bucket, 'UTC') AS month FROM {{mark}} AS m
     EXCEPT
     SELECT s.slice_start FROM highwater.rollup_slice AS s WHERE s.rollup = {{name_literal}}
@@ -296,7 +296,7 @@ DECLARE
 BEGIN
   PERFORM highwater.assert_read_committed();
   PERFORM highwater.assert_on_grain({{name_literal}}, p_from, p_to, {{grain}});
-  PERFORM {{census}}(p_from, p_to);
+{{assert_kept}}  PERFORM {{census}}(p_from, p_to);
   PERFORM {{expand}}();
   FOR v_slice IN
     SELECT s.* FROM highwater.rollup_slice AS s

@@ -2,7 +2,7 @@
 -- What is open beyond single buckets: months that are not filled, marked ranges, and before the census every month that
 -- the ledger does not know. Never NULL; empty when nothing is.
 CREATE OR REPLACE VIEW {{open}} AS
-SELECT coalesce(range_agg(each.span), '{}') AS spans FROM (
+SELECT coalesce(range_agg(each.span), '{}'){{that_is_kept}} AS spans FROM (
   SELECT tstzrange(w.lo, w.hi) AS span FROM {{wide}} AS w
   UNION ALL
   SELECT tstzrange(s.slice_start, s.slice_end) FROM highwater.rollup_slice AS s
@@ -41,7 +41,7 @@ SELECT {{marked_columns}}
  CROSS JOIN LATERAL (
 {{bucket_rows}}
        ) AS n
- WHERE (c.bucket <@ {{spans}})::integer = 0 AND {{c_looks_rare}}
+ WHERE (c.bucket <@ {{spans}})::integer = 0 AND {{c_looks_rare}}{{and_is_kept}}
 UNION ALL
 -- 4. Open spans, each computed as a whole.
 SELECT {{new_columns}}

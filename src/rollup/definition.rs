@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::combine::Combine;
 use super::error::RollupError;
+use super::keep::Keep;
 use super::name::RollupName;
 
 /// Unqualified names in a definition's SQL resolve here unless it says otherwise.
@@ -88,6 +89,10 @@ pub struct Definition {
     pub tolerance: BTreeMap<String, f64>,
     /// How measures of several buckets make one; the others are added up.
     pub combine: BTreeMap<String, Combine>,
+    /// Raw events of months that ended longer ago than this may be pruned; `None` keeps them.
+    pub keep_source: Option<Keep>,
+    /// Months of the rollup that ended longer ago than this are dropped; `None` keeps them.
+    pub keep: Option<Keep>,
     /// Extra indexes of the target, each a list of columns.
     pub index: Vec<Vec<String>>,
     pub search_path: Vec<String>,
@@ -113,6 +118,8 @@ struct File {
     tolerance: BTreeMap<String, f64>,
     #[serde(default)]
     combine: BTreeMap<String, Combine>,
+    keep_source: Option<Keep>,
+    keep: Option<Keep>,
     #[serde(default)]
     index: Vec<Vec<String>>,
     search_path: Option<Vec<String>>,
@@ -170,6 +177,8 @@ impl Definition {
             key: file.key,
             tolerance: file.tolerance,
             combine: file.combine,
+            keep_source: file.keep_source,
+            keep: file.keep,
             index: file.index,
             search_path: file.search_path.unwrap_or_else(|| DEFAULT_SEARCH_PATH.map(str::to_owned).to_vec()),
             query,

@@ -43,6 +43,13 @@ pub enum RollupError {
         "slice {slice} of \"{name}\" failed: {cause}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
     SliceFailed { name: RollupName, slice: String, complete: usize, cause: DbError },
+    /// Values of a month came out other than they were when its raw events were pruned.
+    #[error(
+        "pruning {month} would change {rows} rows of \"{name}\", so that nothing of it was deleted: either the rollup had \
+         drifted (\"highwater rollup verify {name}\"), or a measure cannot be merged from parts; correct [combine] or take \
+         keep_source out"
+    )]
+    Unmerged { name: RollupName, month: String, rows: i64 },
     #[error("{0}")]
     Range(String),
     /// The caller's fence said that its lock is gone.
@@ -76,6 +83,7 @@ impl RollupError {
             RollupError::Busy { .. } => Exit::LockBusy,
             RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::LockLost => Exit::LockLost,
+            RollupError::Unmerged { .. } => Exit::Drift,
             RollupError::SliceFailed { cause: error, .. } | RollupError::Db(error) => error.exit(),
         }
     }

@@ -170,12 +170,7 @@ pub(super) async fn install_capture(
 ) -> Result<Vec<Shape>, RollupError> {
     let function = render::capture_function(source);
     tx.query(include_str!("../../sql/rollup/lock_capture.sql"), &[&source.to_string()]).await?;
-    let rows =
-        tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
-    let mut shapes = Vec::with_capacity(rows.len());
-    for row in &rows {
-        shapes.push(installed_shape(tx, row.get("definition")).await?);
-    }
+    let shapes = shapes_over(tx, source).await?;
     if shapes.is_empty() {
         // The triggers go with the function they call.
         tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?;
@@ -205,6 +200,21 @@ pub(super) async fn installed_shape(tx: &Tx<'_>, definition: &str) -> Result<Sha
     let shape = Shape::installed(tx, &definition).await?;
     set_search_path(tx, &path_before).await?;
     Ok(shape)
+}
+
+/// Every rollup over a source, by name.
+///
+/// # Errors
+///
+/// [`RollupError::Misfit`] when one of them does not fit its source any more.
+pub(super) async fn shapes_over(tx: &Tx<'_>, source: &TableName) -> Result<Vec<Shape>, RollupError> {
+    let rows =
+        tx.query(include_str!("../../sql/rollup/definitions_over.sql"), &[&source.to_string()]).await?;
+    let mut shapes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        shapes.push(installed_shape(tx, row.get("definition")).await?);
+    }
+    Ok(shapes)
 }
 
 /// A rollup as the ledger knows it, whether its source is still there or not.

@@ -9,8 +9,10 @@ use super::quote::{TableName, identifier, literal};
 use super::shape::{SCHEMA, Shape};
 use super::source::TimeKind;
 
+mod base;
 pub mod live;
 mod part;
+pub mod prune;
 pub mod read;
 mod template;
 pub mod watch;
@@ -67,6 +69,7 @@ pub fn tables(shape: &Shape) -> String {
         .names(shape)
         .render();
     text.push_str(&watch::table(shape));
+    text.push_str(&base::table(shape));
     for (ordinal, index) in shape.definition.index.iter().enumerate() {
         let columns: Vec<String> = index.iter().map(|column| identifier(column)).collect();
         let index_name = identifier(&format!("{}_read_{}", shape.target.table, ordinal + 1));
@@ -108,6 +111,12 @@ pub fn functions(shape: &Shape) -> String {
         .set("census_by_index", part::census(shape, include_str!("../../sql/template/census_by_index.sql")))
         .set("census_by_tenant", census_by_tenant(shape))
         .set("census_by_scan", part::census(shape, include_str!("../../sql/template/census_by_scan.sql")))
+        .set(
+            "or_dropped",
+            prune::dropped_before(shape).map(|before| format!(", {before}")).unwrap_or_default(),
+        )
+        .set("count_aside", prune::aside(shape))
+        .set("assert_kept", prune::assert_kept(shape))
         .set("time_is_monotone", time_is_monotone(shape).to_string())
         .set("calendar_start", part::CALENDAR_START.to_owned())
         .set("calendar_end", part::CALENDAR_END.to_owned())
@@ -320,8 +329,10 @@ pub(super) fn mark_everything(shape: &Shape) -> String {
 pub(super) fn drop(name: &RollupName, target: Option<&str>) -> String {
     let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
     let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
-    let tables: Vec<String> =
-        [own("mark"), own("wide"), own("watch")].into_iter().chain(target.map(str::to_owned)).collect();
+    let tables: Vec<String> = [own("mark"), own("wide"), own("watch"), own("base")]
+        .into_iter()
+        .chain(target.map(str::to_owned))
+        .collect();
     // The views first: they stand on the tables, and are gone already where the source was dropped with CASCADE.
     format!(
         "{}\nDROP FUNCTION {};\nDROP TABLE IF EXISTS {};",

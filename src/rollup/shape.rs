@@ -1,5 +1,6 @@
 //! A definition held against the database: which columns there are, and which role each plays.
 
+use super::combine;
 use super::definition::Definition;
 use super::error::RollupError;
 use super::quote::{TableName, identifier};
@@ -129,10 +130,35 @@ impl Shape {
         {
             return Err(misfit(format!("combine names \"{declared}\", which is no measure of the query")));
         }
+        self.check_merging()?;
         for wanted in definition.index.iter().flatten() {
             if !names.contains(&wanted.as_str()) {
                 return Err(misfit(format!("index names \"{wanted}\", which the query does not return")));
             }
+        }
+        Ok(())
+    }
+
+    /// With `keep_source` the parts of one bucket are put together, so that every measure must say how.
+    fn check_merging(&self) -> Result<(), RollupError> {
+        let definition = &self.definition;
+        let Some(keep) = definition.keep_source else { return Ok(()) };
+        let misfit = |reason: String| RollupError::Misfit {
+            name: definition.name.clone(),
+            reason: format!("keep_source = \"{keep}\" merges what was pruned with what came later: {reason}"),
+        };
+        if let Some(reason) = self.measures().find_map(|measure| combine::aggregate(self, measure).err()) {
+            return Err(misfit(reason));
+        }
+        if definition
+            .query
+            .to_ascii_lowercase()
+            .split(|one: char| !one.is_alphanumeric())
+            .any(|word| word == "having")
+        {
+            return Err(misfit(
+                "a query with HAVING would leave out groups that are only together large enough".to_owned(),
+            ));
         }
         Ok(())
     }

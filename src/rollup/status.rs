@@ -8,6 +8,7 @@ use super::name::RollupName;
 use super::shape::Shape;
 use super::{install, render};
 use crate::db::{DbError, Executor, Session};
+use crate::ground::digits::counted;
 
 /// Version of the JSON document; it rises when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -16,6 +17,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// (critical).
 const LATE_SECONDS: f64 = 300.0;
 const STOPPED_SECONDS: f64 = 3600.0;
+
+/// A change for a dropped month is a warning for a week.
+const ASIDE_SECONDS: f64 = 7.0 * 86_400.0;
 
 /// The count of uncountable rows may have to read the source; `status` gives it this long.
 const UNCOUNTED_TIMEOUT: &str = "SET LOCAL statement_timeout = '2s'";
@@ -53,6 +57,12 @@ pub struct RollupStatus {
     pub oldest_mark_seconds: Option<f64>,
     pub slices_complete: i64,
     pub slices_pending: i64,
+    /// Months whose raw events are pruned.
+    pub slices_sealed: i64,
+    /// Months before this were dropped, as the definition's `keep` says.
+    pub dropped_before: Option<DateTime<Utc>>,
+    /// Changes that came for them since, which are in no bucket.
+    pub aside_marks: i64,
     /// The newest stretch without a pending slice, `[covered_from, covered_to)`.
     pub covered_from: Option<DateTime<Utc>>,
     pub covered_to: Option<DateTime<Utc>>,
@@ -100,6 +110,9 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
             oldest_mark_seconds: oldest.map(|oldest| seconds(now - oldest)),
             slices_complete: row.get("slices_complete"),
             slices_pending: row.get("slices_pending"),
+            slices_sealed: row.get("slices_sealed"),
+            dropped_before: row.get("dropped_before"),
+            aside_marks: row.get("aside_marks"),
             covered_from: row.get("covered_from"),
             covered_to: row.get("covered_to"),
             rows: row.get("rows"),
@@ -110,6 +123,7 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
         let is_counted = row.get::<_, Option<DateTime<Utc>>>("census_at").is_some();
         let bare: Vec<String> = row.get("bare_relations");
         status.judge(row.get("has_source"), is_counted, &bare, misfit);
+        status.judge_aside(row.get("aside_seconds"));
         rollups.push(status);
     }
     let health = rollups.iter().map(|rollup| rollup.health).max().unwrap_or(Health::Ok);
@@ -181,6 +195,20 @@ impl RollupStatus {
                 Health::Warning,
                 format!("{rows} source rows have no usable time and are in no bucket"),
             );
+        }
+    }
+
+    /// Changes of dropped months are lost to the rollup: said for as long as somebody may still find out who made them.
+    fn judge_aside(&mut self, aside_seconds: Option<f64>) {
+        if let (Some(before), Some(seconds)) = (self.dropped_before, aside_seconds)
+            && seconds < ASIDE_SECONDS
+        {
+            let changes = counted(self.aside_marks, "change");
+            let problem = format!(
+                "{changes} came for months before {}, which keep has dropped",
+                before.format("%Y-%m")
+            );
+            self.note(Health::Warning, problem);
         }
     }
 

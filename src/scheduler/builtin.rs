@@ -1,7 +1,9 @@
 //! The jobs that come with the schema: they keep every rollup current, filled and watched, and the ledger small.
 
+pub mod age;
 pub mod backfill;
 pub mod drain;
+mod fence;
 pub mod prune;
 pub mod verify;
 pub mod watch;
@@ -17,6 +19,7 @@ pub async fn handle(context: Context) -> Outcome {
         "backfill" => backfill::run(&context).await,
         "verify" => verify::run(&context).await,
         "watch" => watch::run(&context).await,
+        "age" => age::run(&context).await,
         "prune" => prune::run(&context).await,
         other => Outcome::Failed(format!("this build has no job \"{other}\"; use a newer highwater")),
     }

@@ -1,5 +1,7 @@
 //! The rollup engine against a real Postgres. Every comparison is of whole rows with a plain GROUP BY over the source.
 
+mod ageing;
+mod ageing_history;
 mod backfill;
 mod backfill_kill;
 mod backfill_turns;

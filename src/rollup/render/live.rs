@@ -1,6 +1,8 @@
 //! The live view of one rollup: the table where it is right, the query over the source where it may not be.
 
+use super::base;
 use super::part::{self, CALENDAR_END, CALENDAR_START, Calendar};
+use super::prune;
 use super::read;
 use super::template::Template;
 use super::watch;
@@ -18,6 +20,7 @@ pub fn name(shape: &Shape) -> TableName {
 /// application must stay free to change its other columns. Empty stands for all of them.
 pub fn view(shape: &Shape, used: &[String]) -> String {
     let narrowed = narrow(shape, used);
+    let dropped = prune::dropped_before(shape);
     let tenant = shape.source.tenant.as_ref();
     let tenant_name = tenant.map(|tenant| identifier(&tenant.name)).unwrap_or_default();
     let row_tenant = tenant.map(|tenant| (tenant, tenant_name.as_str()));
@@ -26,6 +29,17 @@ pub fn view(shape: &Shape, used: &[String]) -> String {
         .set("open", open(shape).quoted())
         .set("open_comment", literal(&open_comment(shape)))
         .set("spans", spans(shape))
+        .set(
+            "that_is_kept",
+            dropped
+                .as_ref()
+                .map(|at| format!(" * tstzmultirange(tstzrange({at}, NULL))"))
+                .unwrap_or_default(),
+        )
+        .set(
+            "and_is_kept",
+            dropped.as_ref().map(|at| format!(" AND (c.bucket < {at}) IS NOT TRUE")).unwrap_or_default(),
+        )
         .set("table_columns", part::listed(shape, "t"))
         .set("new_columns", part::listed(shape, "n"))
         .set("marked_columns", marked_columns(shape))
@@ -136,7 +150,12 @@ fn bucket_rows(shape: &Shape) -> String {
         None => in_bucket,
     };
     let relation = part::source_relation(&shape.source, "c.bucket", &condition);
-    format!("WITH {relation} SELECT {} FROM (\n{}\n) AS q", part::listed(shape, "q"), shape.definition.query)
+    let rows = format!(
+        "WITH {relation} SELECT {} FROM (\n{}\n) AS q",
+        part::listed(shape, "q"),
+        shape.definition.query
+    );
+    base::merged(shape, rows, &base::of_claim(shape))
 }
 
 /// What the source says about one open span.

@@ -1,5 +1,6 @@
 //! The parts that templates are filled with: predicates on the time column, sources, differences.
 
+use super::base;
 use super::template::Template;
 use crate::rollup::definition::Definition;
 use crate::rollup::quote::{TableName, identifier, literal};
@@ -99,6 +100,11 @@ pub(super) fn bucket(definition: &Definition, calendar: &Calendar<'_>) -> String
 
 /// `source` as the query sees it: the table's columns, and `bucket` as given.
 pub(super) fn source_relation(source: &Source, bucket: &str, condition: &str) -> String {
+    relation_of(source, &source.table.quoted(), bucket, condition)
+}
+
+/// The same out of `rows`, a relation with the source's columns.
+pub(super) fn relation_of(source: &Source, rows: &str, bucket: &str, condition: &str) -> String {
     let columns: Vec<String> = source
         .columns
         .iter()
@@ -106,9 +112,8 @@ pub(super) fn source_relation(source: &Source, bucket: &str, condition: &str) ->
         .map(|column| format!("s.{}", identifier(&column.name)))
         .collect();
     format!(
-        "source AS (SELECT {}, {bucket} AS bucket FROM {} AS s WHERE {condition})",
-        columns.join(", "),
-        source.table.quoted()
+        "source AS (SELECT {}, {bucket} AS bucket FROM {rows} AS s WHERE {condition})",
+        columns.join(", ")
     )
 }
 
@@ -124,7 +129,9 @@ pub(super) fn range_rows(shape: &Shape, from: &str, to: &str) -> String {
     let calendar = Calendar::of(&shape.source);
     let condition = format!("{} AND {}", calendar.at_or_after(from), calendar.before(to));
     let relation = source_relation(&shape.source, &bucket(&shape.definition, &calendar), &condition);
-    format!("WITH {relation} SELECT {} FROM (\n{}\n) AS q", listed(shape, "q"), shape.definition.query)
+    let rows =
+        format!("WITH {relation} SELECT {} FROM (\n{}\n) AS q", listed(shape, "q"), shape.definition.query);
+    base::merged(shape, rows, &base::range(shape, from, to))
 }
 
 /// What the source says about the claimed buckets `$1…`, each read by itself through the index.
@@ -146,7 +153,7 @@ pub(super) fn bucket_rows(shape: &Shape) -> String {
         .tenant
         .as_ref()
         .map(|tenant| format!(" AND n.{} IS NOT DISTINCT FROM c.tenant", identifier(&tenant.name)));
-    format!(
+    let rows = format!(
         "SELECT n.* FROM {} CROSS JOIN LATERAL (WITH {relation} SELECT {} FROM (\n{}\n) AS q) AS n \
           WHERE CASE WHEN n.bucket = c.bucket{} THEN true \
                      ELSE highwater.refuse_bucket({}, c.bucket, n.bucket) END",
@@ -155,7 +162,8 @@ pub(super) fn bucket_rows(shape: &Shape) -> String {
         shape.definition.query,
         same_tenant.unwrap_or_default(),
         literal(shape.definition.name.as_str()),
-    )
+    );
+    base::merged(shape, rows, &base::claimed(shape))
 }
 
 /// What the partition says about `[from, to)`.
@@ -168,18 +176,23 @@ pub(super) fn partition_range(shape: &Shape, from: &str, to: &str) -> String {
 
 /// What the partition says about the claimed buckets.
 pub(super) fn partition_buckets(shape: &Shape) -> String {
-    let same = match &shape.source.tenant {
-        Some(tenant) => format!(
-            "{} AND t.bucket = c.bucket",
-            same_tenant(tenant, &format!("t.{}", identifier(&tenant.name)), "c.tenant")
-        ),
-        None => "t.bucket = c.bucket".to_owned(),
-    };
     format!(
-        "SELECT t.ctid AS highwater_row, {} FROM {} JOIN {{{{partition}}}} AS t ON {same}",
+        "SELECT t.ctid AS highwater_row, {} FROM {} JOIN {{{{partition}}}} AS t ON {}",
         listed(shape, "t"),
-        tenant(shape).claimed
+        tenant(shape).claimed,
+        of_claim(shape, "t"),
     )
+}
+
+/// Whether a row of the rollup's columns lies in the claimed bucket `c`.
+pub(super) fn of_claim(shape: &Shape, alias: &str) -> String {
+    match &shape.source.tenant {
+        Some(tenant) => format!(
+            "{} AND {alias}.bucket = c.bucket",
+            same_tenant(tenant, &format!("{alias}.{}", identifier(&tenant.name)), "c.tenant")
+        ),
+        None => format!("{alias}.bucket = c.bucket"),
+    }
 }
 
 /// The statement that makes a partition equal to its source. `partition` replaces the hole in `old_rows` too.
@@ -381,7 +394,7 @@ pub(super) fn listed(shape: &Shape, alias: &str) -> String {
     names.join(", ")
 }
 
-fn column_list(shape: &Shape) -> String {
+pub(super) fn column_list(shape: &Shape) -> String {
     let names: Vec<String> = shape.columns.iter().map(|column| identifier(&column.name)).collect();
     names.join(", ")
 }

@@ -1,5 +1,6 @@
 //! The statement that regroups buckets into a viewer's own hours, days, weeks and months.
 
+use super::base;
 use super::live;
 use super::part::{self, Calendar};
 use super::template::Template;
@@ -137,6 +138,7 @@ fn cut_rows(shape: &Shape, reading: &Reading<'_>) -> String {
     let width = width(shape);
     let tenant = tenant_is(shape, reading, "s");
     let query = format!("SELECT {} FROM (\n{}\n) AS q", part::listed(shape, "q"), shape.definition.query);
+    let pruned = base::refuse_cut(shape, &tenant_is(shape, reading, "b"));
     if reading.by_index {
         let condition = format!(
             "{} AND {}{tenant}",
@@ -145,7 +147,7 @@ fn cut_rows(shape: &Shape, reading: &Reading<'_>) -> String {
         );
         let relation = part::source_relation(&shape.source, &period, &condition);
         return format!(
-            "(SELECT each.* FROM bucket AS cut CROSS JOIN LATERAL (WITH {relation} {query}) AS each WHERE NOT cut.is_whole)"
+            "(SELECT each.* FROM bucket AS cut CROSS JOIN LATERAL (WITH {relation} {query}) AS each WHERE NOT cut.is_whole{pruned})"
         );
     }
     let condition = format!(
@@ -156,5 +158,5 @@ fn cut_rows(shape: &Shape, reading: &Reading<'_>) -> String {
         part::ORIGIN,
     );
     let relation = part::source_relation(&shape.source, &period, &condition);
-    format!("(WITH {relation} {query})")
+    format!("(WITH {relation} {query}{pruned})")
 }

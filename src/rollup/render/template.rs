@@ -29,6 +29,7 @@ impl Template {
             .set("mark", own("mark"))
             .set("wide", own("wide"))
             .set("watch", own("watch"))
+            .set("base", own("base"))
             .set("name_literal", literal(shape.definition.name.as_str()))
     }
 

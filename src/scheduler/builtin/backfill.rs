@@ -1,33 +1,14 @@
 //! Backfill of one rollup's pending months, so that a rollup over a table with history needs no further step.
 
-use std::sync::Arc;
-
-use futures_util::future::BoxFuture;
 use serde_json::json;
 
+use super::fence::LeaseFence;
 use crate::db::Executor;
 use crate::rollup::RollupError;
 use crate::rollup::backfill::{self, End, Options};
-use crate::rollup::watch::{Fence, Silent};
+use crate::rollup::watch::Silent;
 use crate::scheduler::handler::{Context, ending};
 use crate::scheduler::outcome::Outcome;
-
-/// Asks between months whether the lease is still ours. The month in hand is one server-side call under its own row's
-/// lock and equals its source whoever fills it, so that nothing is lost by ending after it.
-struct LeaseFence {
-    context: Arc<Context>,
-}
-
-impl Fence for LeaseFence {
-    fn check(&self) -> BoxFuture<'_, Result<(), RollupError>> {
-        Box::pin(async {
-            let session = self.context.sessions.take().await?;
-            let is_held = self.context.is_held(&*session).await?;
-            self.context.sessions.put(session).await;
-            if is_held { Ok(()) } else { Err(RollupError::LockLost) }
-        })
-    }
-}
 
 /// Fills what is pending; nothing, as a rule.
 pub async fn run(context: &Context) -> Outcome {
@@ -49,7 +30,7 @@ pub async fn run(context: &Context) -> Outcome {
     if !needed {
         return Outcome::Done(serde_json::Value::Null);
     }
-    let fence = LeaseFence { context: Arc::new(context.clone()) };
+    let fence = LeaseFence::of(context);
     let target = context.sessions.target();
     let report = backfill::run(
         target,
