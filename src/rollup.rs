@@ -27,6 +27,7 @@ pub mod shape;
 pub mod source;
 pub mod status;
 mod stop;
+pub mod throttle;
 pub mod verify;
 pub mod watch;
 mod watched;

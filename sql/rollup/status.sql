@@ -8,6 +8,8 @@ WITH slice AS (
          max(slice.slice_end) FILTER (WHERE slice.state = 'complete') AS covered_to,
          coalesce(sum(slice.rows), 0)::bigint AS rows
     FROM highwater.rollup_slice AS slice
+   -- months that were made beforehand cover nothing yet
+   WHERE slice.rows > 0 OR slice.slice_start <= clock_timestamp()
    GROUP BY slice.rollup
 ), covered AS (
   SELECT slice.rollup, slice.complete, slice.pending, slice.sealed, slice.covered_to, slice.rows,

@@ -34,6 +34,42 @@ BEGIN
 END
 {{quote}};
 
+-- Makes a month that holds no rows yet: complete, empty, its table attached. False when it is on the ledger already.
+CREATE OR REPLACE FUNCTION {{month}}(p_month timestamptz) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+BEGIN
+  -- Whoever makes the same month meanwhile waits here, and then finds it made.
+  INSERT INTO highwater.rollup_slice (rollup, slice_start, slice_end, state, rows)
+  VALUES ({{name_literal}}, p_month, p_month + interval '1 month', 'complete', 0)
+      ON CONFLICT (rollup, slice_start) DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  EXECUTE 'CREATE TABLE ' || highwater.partition_of({{target_literal}}, p_month) || ' (LIKE {{target_text}} INCLUDING INDEXES)';
+  PERFORM {{attach}}(p_month);
+  RETURN true;
+END
+{{quote}};
+
+-- Makes the current month and p_months coming ones before anything is written to them. Only after the census: before it,
+-- nobody knows that they are empty.
+CREATE OR REPLACE FUNCTION {{ahead}}(p_months integer) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS {{quote}}
+DECLARE
+  v_now timestamptz := date_trunc('month', clock_timestamp(), 'UTC');
+  v_made bigint := 0;
+BEGIN
+  IF EXISTS (SELECT FROM highwater.rollup AS r WHERE r.name = {{name_literal}} AND r.census_at IS NOT NULL) THEN
+    FOR v_month IN 0 .. p_months LOOP
+      IF {{month}}(v_now + v_month * interval '1 month') THEN
+        v_made := v_made + 1;
+      END IF;
+    END LOOP;
+  END IF;
+  RETURN v_made;
+END
+{{quote}};
+
 -- Turns keys of watched tables into marks of the buckets that they touch, makes slices for marked months that have none,
 -- and splits range marks at slice bounds. It holds no slice, and expansions take turns.
 -- After the census such a month held no row when the ledger was made, so everything in it has left a mark: it starts
@@ -54,13 +90,15 @@ BEGIN
     SELECT s.slice_start FROM highwater.rollup_slice AS s WHERE s.rollup = {{name_literal}}
     ORDER BY month
   LOOP
-    INSERT INTO highwater.rollup_slice (rollup, slice_start, slice_end, state, rows)
-    VALUES ({{name_literal}}, v_month, v_month + interval '1 month',
-            CASE WHEN v_is_counted THEN 'complete' ELSE 'pending' END, CASE WHEN v_is_counted THEN 0 END)
-    ON CONFLICT (rollup, slice_start) DO NOTHING;
-    IF FOUND AND v_is_counted THEN
-      EXECUTE 'CREATE TABLE ' || highwater.partition_of({{target_literal}}, v_month) || ' (LIKE {{target_text}} INCLUDING INDEXES)';
-      PERFORM {{attach}}(v_month);
+    IF NOT v_is_counted THEN
+      INSERT INTO highwater.rollup_slice (rollup, slice_start, slice_end, state)
+      VALUES ({{name_literal}}, v_month, v_month + interval '1 month', 'pending')
+          ON CONFLICT (rollup, slice_start) DO NOTHING;
+    ELSIF v_month = date_trunc('month', clock_timestamp(), 'UTC') THEN
+      -- the turn of the month, and no worker has made it: the next one is made with it
+      PERFORM {{ahead}}(1);
+    ELSE
+      PERFORM {{month}}(v_month);
     END IF;
     v_made := v_made + 1;
   END LOOP;
@@ -186,10 +224,12 @@ END
 
 -- One pass of the drain: takes the free slice with the oldest mark, claims at most p_limit of its buckets, makes them
 -- right and moves the watermark. outcome: drained, filled (a small pending month), discarded (a pending month that is
--- left to the backfill; its marks are covered by that), idle, busy (others hold every marked slice), unexpanded.
+-- left to the backfill; its marks are covered by that), idle, busy (others hold every marked slice, or every marked bucket
+-- has been made right less than p_patience ago), unexpanded. is_abreast: no other month had marks when the pass began,
+-- and all of this one that may be claimed were.
 CREATE OR REPLACE FUNCTION {{drain}}(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
-  OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
-  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz)
+  p_patience interval DEFAULT '0', OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
+  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz, OUT is_abreast boolean)
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 SET jit = off SET work_mem = '64MB' SET random_page_cost = 1.1 AS {{quote}}
 DECLARE
@@ -199,6 +239,8 @@ DECLARE
   v_partition text;
   v_lo timestamptz;
   v_hi timestamptz;
+  v_began timestamptz := clock_timestamp();
+  v_patient timestamptz := v_began - p_patience;
 BEGIN
   PERFORM highwater.assert_read_committed();
   marks := 0; buckets := 0; rows_added := 0; rows_changed := 0; rows_removed := 0;
@@ -260,7 +302,7 @@ BEGIN
       SELECT {{claim_arrays}} INTO {{claim_into}} FROM (
         SELECT {{mark_columns_m}} FROM {{mark}} AS m
          WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end
-         GROUP BY {{mark_columns_m}} ORDER BY min(m.marked_at) LIMIT p_limit) AS c;
+         GROUP BY {{mark_columns_m}} HAVING {{may_be_claimed}} ORDER BY min(m.marked_at) LIMIT p_limit) AS c;
       buckets := coalesce(cardinality(v_bucket), 0);
       -- Planned with the arrays in hand, so that their length is known.
       EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};
@@ -279,6 +321,9 @@ BEGIN
     END IF;
   END IF;
   oldest_left := {{watermark}}();
+  is_abreast := buckets < p_limit AND NOT EXISTS (
+    SELECT FROM {{mark}} AS m
+     WHERE m.marked_at <= v_began AND (m.bucket < v_slice.slice_start OR m.bucket >= v_slice.slice_end));
 END
 {{quote}};
 

@@ -17,6 +17,7 @@ use crate::ground::shutdown::Shutdown;
 use crate::rollup::backfill::{self, End, Options, Order, Report};
 use crate::rollup::estimate::{self, Estimate};
 use crate::rollup::ledger::{self, Range};
+use crate::rollup::throttle::Limits;
 use crate::rollup::watch::Open;
 use crate::rollup::{RollupName, UsageError};
 
@@ -32,6 +33,7 @@ const MOST_MONTHS: i64 = 12_000;
   highwater backfill usage_hourly --months-back 3 --parallel 2
   highwater backfill usage_hourly --from 2024-01 --to 2025-01 --dry-run
   highwater backfill usage_hourly --max-duration 20m --sleep-between-slices 500ms
+  highwater backfill usage_hourly --max-load 8 --max-wal 16
 
 Exit codes: 0 every requested month is complete; 5 another backfill runs (--no-wait); 7 a month failed;
 11 --max-duration ran out; 130 interrupted.")]
@@ -57,6 +59,15 @@ pub struct Args {
     /// Begin no month after this long and exit 11
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_duration: Option<Duration>,
+    /// Wait while this many sessions are at work beside highwater's; slow down from 70 % on
+    #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    max_load: Option<u32>,
+    /// Wait while a replica is further behind than this; 0s never waits for one
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
+    max_lag: Duration,
+    /// Wait while the server writes more WAL than this in a second, in MiB
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    max_wal: Option<u32>,
     /// Which months come first
     #[arg(long, value_enum, default_value_t = OrderFlag::Newest)]
     order: OrderFlag,
@@ -89,6 +100,11 @@ impl Args {
                 OrderFlag::Oldest => Order::Oldest,
             },
             restart: self.restart,
+            limits: Limits {
+                load: self.max_load.map(f64::from),
+                lag: (!self.max_lag.is_zero()).then_some(self.max_lag),
+                wal_bytes_per_second: self.max_wal.map(|mib| u64::from(mib) << 20),
+            },
             wait: self.no_wait.then_some(Duration::ZERO),
         }
     }

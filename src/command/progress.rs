@@ -72,6 +72,10 @@ fn tell(running: &mut Option<Running>, news: &News) {
         News::Retry { rollup, month, reason } => {
             say(running, format!("{rollup}: {month} is tried again: {reason}"));
         }
+        News::Throttled { rollup, reason, is_waiting } => {
+            let what = if *is_waiting { "waiting" } else { "going slower" };
+            say(running, format!("{rollup}: {what}: {reason}"));
+        }
         News::Held { rollup, month } => {
             say(running, format!("{rollup}: {month} is being written by someone else; it comes last"));
         }
@@ -108,6 +112,10 @@ fn print_json(news: &News) {
         }),
         News::Retry { rollup, month, reason } => json!({
             "event": "retry", "rollup": rollup.as_str(), "slice": month.to_string(), "reason": reason,
+        }),
+        News::Throttled { rollup, reason, is_waiting } => json!({
+            "event": "throttled", "rollup": rollup.as_str(), "reason": reason.word(), "words": reason.to_string(),
+            "waiting": is_waiting,
         }),
         News::Held { rollup, month } => {
             json!({"event": "held", "rollup": rollup.as_str(), "slice": month.to_string()})

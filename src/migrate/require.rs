@@ -249,6 +249,9 @@ impl Listener for Relay<'_> {
             News::Retry { rollup, month, reason } => {
                 self.context.note(format!("{rollup} {month} is tried again: {reason}"));
             }
+            News::Throttled { rollup, reason, .. } => {
+                self.context.note(format!("{rollup} holds back: {reason}"));
+            }
             News::Held { rollup, month } => {
                 self.context
                     .note(format!("{rollup} {month} is being written by someone else; it comes last"));

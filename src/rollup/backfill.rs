@@ -16,6 +16,7 @@ use super::lock::BackfillLock;
 use super::name::RollupName;
 use super::shape::Shape;
 use super::stop::unless_stopped;
+use super::throttle::{Limits, Throttle};
 use super::watch::{Fence, Listener, News, Work};
 use super::{install, render};
 use crate::db::pool::Pool;
@@ -50,6 +51,8 @@ pub struct Options {
     pub order: Order,
     /// Rebuild complete slices too.
     pub restart: bool,
+    /// What the database may be asked to bear.
+    pub limits: Limits,
     /// How long to wait for another backfill of the same rollup; `None` waits as long as it takes.
     pub wait: Option<Duration>,
 }
@@ -63,6 +66,7 @@ impl Default for Options {
             max_duration: None,
             order: Order::Newest,
             restart: false,
+            limits: Limits::default(),
             wait: None,
         }
     }
@@ -205,6 +209,10 @@ impl Run<'_> {
         &self.shape.definition.name
     }
 
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Fills the given slices, then waits for those that someone else was writing.
     async fn fill_all(&self, mut pending: Vec<Pending>) -> Result<End, RollupError> {
         if self.options.order == Order::Oldest {
@@ -234,11 +242,13 @@ impl Run<'_> {
 
     async fn work(&self, queue: &Queue, held: Option<&Queue>) -> Result<End, RollupError> {
         let mut session: Option<Session> = None;
+        let mut throttle = Throttle::new(self.options.limits, self.name(), self.listener, self.shutdown);
+        let mut last = Duration::ZERO;
         loop {
             if self.shutdown.is_requested() {
                 return Ok(End::Interrupted);
             }
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self.is_over() {
                 return Ok(End::Paused);
             }
             let Some(slice) = pop(queue) else { return Ok(End::Complete) };
@@ -247,7 +257,16 @@ impl Run<'_> {
                 Some(connection) => connection,
                 None => self.pool.get().await?,
             };
+            throttle.admit(&connection, last, self.deadline).await?;
+            if self.shutdown.is_requested() {
+                return Ok(End::Interrupted);
+            }
+            if self.is_over() {
+                return Ok(End::Paused);
+            }
+            let began = Instant::now();
             let outcome = self.fill(&connection, slice, held).await;
+            last = began.elapsed();
             session = Some(connection);
             match outcome {
                 Ok(true) => {}

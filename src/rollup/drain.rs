@@ -18,6 +18,9 @@ const BUCKETS_PER_PASS: i32 = 20_000;
 /// A pass that failed in a way that may pass is tried this often in a row.
 const TRIES: u32 = 8;
 
+/// How long a bucket that is written to all the time rests between two computations, in passes of the worker.
+const PATIENCE: &str = "interval '5 seconds'";
+
 /// Pause before the second try.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,7 +35,7 @@ pub enum Outcome {
     Discarded,
     /// There is no mark.
     Idle,
-    /// Every marked slice is being written by someone else.
+    /// Every marked slice is being written by someone else, or every marked bucket rests.
     Busy,
     /// There are marks for months that have no slice yet.
     Unexpanded,
@@ -48,6 +51,8 @@ pub struct Pass {
     pub rows: i64,
     /// When the oldest mark that was left behind was made.
     pub oldest_left: Option<DateTime<Utc>>,
+    /// Whether every mark that was there when the pass began is dealt with, those of resting buckets of its month aside.
+    pub is_abreast: bool,
 }
 
 /// What a whole drain did.
@@ -150,7 +155,7 @@ pub async fn pass(session: &Session, name: &RollupName, wait: bool) -> Result<Pa
     }
 }
 
-/// One pass that the server makes only if `fence` returns a row, in the same statement, so that whatever row the fence
+/// One pass in which hot buckets rest, and that the server makes only if `fence` returns a row, in the same statement, so that whatever row the fence
 /// locks stays locked until the pass has committed. `None`: the fence returned none, and nothing was done.
 ///
 /// `fence` is a SELECT over `$1`, `$2`, ..., for which `values` stand.
@@ -160,7 +165,7 @@ pub async fn pass_if(
     fence: &str,
     values: &[&dyn Param],
 ) -> Result<Option<Pass>, RollupError> {
-    let call = render::call(name, "drain", &format!("{BUCKETS_PER_PASS}, false"));
+    let call = render::call(name, "drain", &format!("{BUCKETS_PER_PASS}, false, {PATIENCE}"));
     let call = call.strip_prefix("SELECT * FROM ").unwrap_or(&call);
     let statement = format!("SELECT called.* FROM ({fence}) AS fence CROSS JOIN LATERAL {call}");
     let mut pause = FIRST_PAUSE;
@@ -195,5 +200,6 @@ fn read(row: &Row) -> Result<Pass, RollupError> {
         buckets: count("buckets"),
         rows: count("rows_added") + count("rows_changed") + count("rows_removed"),
         oldest_left: row.get("oldest_left"),
+        is_abreast: row.get("is_abreast"),
     })
 }

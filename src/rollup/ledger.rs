@@ -12,7 +12,7 @@ use super::shape::Shape;
 use crate::db::{DbError, Executor, Session};
 use crate::ground::month::Month;
 
-/// An expansion that failed in a way that may pass (deadlock, lock time-out) is tried this often.
+/// An expansion, or the making of a month, that failed in a way that may pass (deadlock, lock time-out) is tried this often.
 const TRIES: u32 = 8;
 
 /// Pause before its second try; doubled each time.
@@ -63,19 +63,31 @@ pub async fn prepare(session: &Session, shape: &Shape, recount: bool) -> Result<
 
 /// Gives slices to marked months that have none, and splits range marks at slice bounds.
 pub async fn expand(session: &Session, name: &RollupName) -> Result<(), RollupError> {
-    let statement = render::call(name, "expand", "");
+    patiently(session, &render::call(name, "expand", "")).await.map(drop)
+}
+
+/// Coming months that are made beforehand: one more than a job that comes once a day could miss.
+const COMING_MONTHS: u32 = 2;
+
+/// Makes the current month and those that come next before anything is written to them, without holding up readers;
+/// nothing before the census. Returns how many it made.
+pub async fn ahead(session: &Session, name: &RollupName) -> Result<i64, RollupError> {
+    patiently(session, &render::call(name, "ahead", &COMING_MONTHS.to_string())).await
+}
+
+/// Calls a function that attaches tables, again where somebody held the target for long; returns the number it returns.
+async fn patiently(session: &Session, statement: &str) -> Result<i64, RollupError> {
     let mut pause = FIRST_PAUSE;
     for _ in 1..TRIES {
-        match session.query(&statement, &[]).await {
+        match session.query_one(statement, &[]).await {
             Err(DbError::Retry(_) | DbError::LockTimeout(_)) => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            other => return Ok(other.map(drop)?),
+            other => return Ok(other?.get(0)),
         }
     }
-    session.query(&statement, &[]).await?;
-    Ok(())
+    Ok(session.query_one(statement, &[]).await?.get(0))
 }
 
 /// Pending slices that `range` touches, newest first. Sizes that nobody counted are estimated and remembered.

@@ -126,6 +126,7 @@ pub fn functions(shape: &Shape) -> String {
         .set("month_rows", month_rows)
         .set("build_indexes", build_indexes(shape))
         .set("not_null_columns", not_null_columns(shape))
+        .set("may_be_claimed", part::MAY_BE_CLAIMED.to_owned())
         .set("due_slices", part::due_slices(shape))
         .set("declare_tenant_array", tenant.declaration)
         .set("claim_arrays", tenant.aggregate)
@@ -179,8 +180,8 @@ fn time_is_monotone(shape: &Shape) -> bool {
 }
 
 /// Functions of one rollup, each `highwater.NAME_…`.
-pub const FUNCTIONS: [&str; 8] =
-    ["census", "expand", "attach", "watermark", "rebuild", "fill", "drain", "window"];
+pub const FUNCTIONS: [&str; 10] =
+    ["census", "month", "ahead", "expand", "attach", "watermark", "rebuild", "fill", "drain", "window"];
 
 /// The capture function of a source, for all rollups over it; none left means there is nothing to capture.
 pub fn capture(function: &TableName, shapes: &[Shape]) -> String {

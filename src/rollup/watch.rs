@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::RollupError;
 use super::name::RollupName;
+use super::throttle::Reason;
 use crate::ground::month::Month;
 
 /// News of a backfill or a proof, in the order in which things happened.
@@ -19,6 +20,8 @@ pub enum News {
     Slice { rollup: RollupName, work: Work, month: Month, source_rows: i64, rows: i64, took: Duration },
     /// A slice failed in a way that may pass; it is tried again.
     Retry { rollup: RollupName, month: Month, reason: String },
+    /// The database has other worries: the work goes slower, or waits.
+    Throttled { rollup: RollupName, reason: Reason, is_waiting: bool },
     /// Someone else is writing this slice; waiting for it at the end.
     Held { rollup: RollupName, month: Month },
     /// Asked to stop; slices in hand are finished first.

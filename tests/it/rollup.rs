@@ -2,6 +2,7 @@
 
 mod ageing;
 mod ageing_history;
+mod ahead;
 mod backfill;
 mod backfill_kill;
 mod backfill_turns;
@@ -14,10 +15,12 @@ mod drain_hold;
 pub mod field;
 mod history;
 mod hook;
+mod hot;
 mod install;
 mod kinds;
 mod status;
 mod strangers;
+mod throttle;
 mod verify;
 mod watched;
 mod watched_shapes;

@@ -307,9 +307,18 @@ pub(super) fn same_tenant(tenant: &Column, left: &str, right: &str) -> String {
     }
 }
 
+/// Whether the marks `m` of one bucket may be claimed. A bucket that is written to all the time is made right every
+/// `p_patience` and not in every pass, however much its events cost to count; nobody else's marks wait for it. Five
+/// hundred statements in one bucket within a few seconds are a stream.
+pub(super) const MAY_BE_CLAIMED: &str = "(count(*) < 500 OR min(m.marked_at) <= v_patient)";
+
 /// Months with marks or split ranges, each with its oldest mark.
 pub(super) fn due_slices(shape: &Shape) -> String {
-    Template::new(include_str!("../../../sql/template/due_slices.sql")).names(shape).render()
+    Template::new(include_str!("../../../sql/template/due_slices.sql"))
+        .set("mark_columns_m", tenant(shape).mark_columns)
+        .set("may_be_claimed", MAY_BE_CLAIMED.to_owned())
+        .names(shape)
+        .render()
 }
 
 /// Tenant and bucket of a row of `s`.

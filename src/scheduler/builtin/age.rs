@@ -1,10 +1,14 @@
-//! Ageing of one rollup, once a day: raw events of sealed months go, and months that it does not keep any longer.
+//! Ageing of one rollup, once a day: coming months are made, raw events of sealed months go, and so do months that it does
+//! not keep any longer.
 
 use serde_json::json;
 
 use super::fence::LeaseFence;
-use crate::rollup::RollupError;
-use crate::rollup::prune::{self, BATCH, Options};
+use crate::db::Session;
+use crate::ground::shutdown::Shutdown;
+use crate::rollup::prune::{self, BATCH, Options, Report};
+use crate::rollup::watch::Fence;
+use crate::rollup::{RollupError, RollupName, ledger};
 use crate::scheduler::handler::{Context, ending};
 use crate::scheduler::outcome::Outcome;
 
@@ -19,12 +23,11 @@ pub async fn run(context: &Context) -> Outcome {
         Err(error) => return ending(&error),
     };
     let fence = LeaseFence::of(context);
-    let options = Options { dry_run: false, batch: BATCH };
-    match prune::run(&mut session, &name, options, &fence, &context.shutdown).await {
-        Ok(report) if report.interrupted => Outcome::Stopped,
-        Ok(report) => {
+    match age(&mut session, &name, &fence, &context.shutdown).await {
+        Ok((_, report)) if report.interrupted => Outcome::Stopped,
+        Ok((made, report)) => {
             context.sessions.put(session).await;
-            Outcome::Done(json!({"pruned": report.pruned, "dropped": report.dropped}))
+            Outcome::Done(json!({"months_made": made, "pruned": report.pruned, "dropped": report.dropped}))
         }
         Err(_) if context.shutdown.is_requested() => Outcome::Stopped,
         Err(RollupError::LockLost) => Outcome::Lost,
@@ -32,4 +35,16 @@ pub async fn run(context: &Context) -> Outcome {
         Err(RollupError::Db(error)) => ending(&error),
         Err(error) => Outcome::Failed(error.to_string()),
     }
+}
+
+async fn age(
+    session: &mut Session,
+    name: &RollupName,
+    fence: &LeaseFence,
+    shutdown: &Shutdown,
+) -> Result<(i64, Report), RollupError> {
+    let options = Options { dry_run: false, batch: BATCH };
+    let report = prune::run(session, name, options, fence, shutdown).await?;
+    fence.check().await?;
+    Ok((ledger::ahead(session, name).await?, report))
 }

@@ -18,6 +18,10 @@ use crate::scheduler::outcome::Outcome;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A pass that leaves nothing behind is followed by so many times its own length: a stream of changes takes a quarter of a
+/// core at most, until a pass takes a third of a second.
+const REST: u32 = 3;
+
 /// Pause while others hold every marked month.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -75,6 +79,7 @@ async fn passes(
     let mut pause = FIRST_PAUSE;
     let mut is_first = true;
     loop {
+        let began = Instant::now();
         let Some(pass) = drain::pass_if(session, name, fence, &values).await? else {
             return Ok(lost(context));
         };
@@ -86,6 +91,10 @@ async fn passes(
         tally.buckets += pass.buckets;
         tally.rows += pass.rows;
         let rest = match pass.outcome {
+            Pass::Drained if pass.is_abreast => {
+                pause = FIRST_PAUSE;
+                (began.elapsed() * REST).min(LONGEST_PAUSE)
+            }
             Pass::Drained | Pass::Filled | Pass::Discarded => {
                 pause = FIRST_PAUSE;
                 Duration::ZERO

@@ -107,3 +107,38 @@ async fn capture_that_is_missing_or_disabled_is_critical() {
         field::assert_exact(&mut session).await;
     }
 }
+
+#[tokio::test]
+async fn dead_marks_are_shown_with_who_keeps_them() {
+    let db = field::complete().await;
+    let session = db.session().await;
+    let holder = db.session().await;
+    holder
+        .batch("SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM app.event")
+        .await
+        .unwrap();
+    session
+        .batch(
+            "INSERT INTO highwater.event_hourly_mark (tenant, bucket) SELECT 't', '2024-01-01 00:00+00' FROM generate_series(1, 210000);
+             DELETE FROM highwater.event_hourly_mark; SELECT pg_stat_force_next_flush()",
+        )
+        .await
+        .unwrap();
+    let seen = "SELECT n_dead_tup > 200000 FROM pg_stat_all_tables WHERE relid = 'highwater.event_hourly_mark'::regclass";
+    field::until(&session, "the statistics know", seen).await;
+    let (code, rollup) = status(&db).await;
+    assert_eq!(code, 1, "{rollup}");
+    assert!(
+        rollup["dead_marks"].as_i64().unwrap() > 200_000
+            && rollup["mark_bytes"].as_i64().unwrap() > 5_000_000,
+        "{rollup}"
+    );
+    let ended = highwater(&db, &["status", "--format", "json"]).await;
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(document["horizon"]["holder"].as_str().unwrap().contains("report"), "{document}");
+    assert!(
+        rollup["problems"][0].as_str().unwrap().contains("drained marks cannot be cleaned away"),
+        "{rollup}"
+    );
+    holder.batch("COMMIT").await.unwrap();
+}
