@@ -14,6 +14,7 @@ use crate::db::{DbError, embedded};
 use crate::demo::DemoError;
 use crate::ground::exit::Exit;
 use crate::ground::{config, logging, shutdown::Shutdown};
+use crate::job::JobError;
 use crate::migrate::MigrateError;
 use crate::rollup::{RollupError, UsageError};
 use crate::scheduler::SchedulerError;
@@ -85,6 +86,12 @@ enum Command {
     Plans(command::plans::Args),
     /// The worker's jobs: look, add, pause, run by hand
     Job(command::job::Args),
+    /// When groups of hosts are backed up
+    Schedules(command::schedules::Args),
+    /// Every backup that was promised, and what became of it
+    Slots(command::slots::Args),
+    /// Hosts that may have missed a backup and are about to be looked at
+    Catchups(command::catchups::Args),
     Health(command::health::Args),
     /// What a backup host has to tell, and what was refused; asks no server
     Outbox(command::outbox::Args),
@@ -151,6 +158,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plans(args) => command::plans::run(&global, args).await,
         Command::Job(args) => command::job::run(&global, args).await,
         Command::Outbox(args) => command::outbox::run(&global, args).await,
+        Command::Schedules(args) => command::schedules::run(&global, args).await,
+        Command::Slots(args) => command::slots::run(&global, args).await,
+        Command::Catchups(args) => command::catchups::run(&global, args).await,
         Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
@@ -183,6 +193,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<SchedulerError>() {
+                return Some(error.exit());
+            }
+            if let Some(error) = cause.downcast_ref::<JobError>() {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<DemoError>() {

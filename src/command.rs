@@ -1,6 +1,7 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
 pub mod backfill;
+pub mod catchups;
 pub mod demo;
 pub mod health;
 pub mod job;
@@ -15,6 +16,8 @@ pub mod prune;
 mod read;
 pub mod rollup;
 pub(crate) mod say;
+pub mod schedules;
+pub mod slots;
 pub mod status;
 mod table;
 mod teller;

@@ -47,4 +47,5 @@ param! {
     Vec<String> => TEXT_ARRAY,
     Vec<i64> => INT8_ARRAY,
     Vec<DateTime<Utc>> => TIMESTAMPTZ_ARRAY,
+    Vec<Option<DateTime<Utc>>> => TIMESTAMPTZ_ARRAY,
 }

@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("V9__ageing.sql", include_str!("../../migrations/V9__ageing.sql")),
     ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),
     ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
+    ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
 ];
 
 /// Definitions that own migrations install, by the path that their `add-rollup` gives.

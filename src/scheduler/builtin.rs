@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod backfill;
+pub mod backups;
 pub mod drain;
 mod fence;
 pub mod prune;
@@ -18,6 +19,7 @@ pub async fn handle(context: Context) -> Outcome {
         "drain" => drain::run(&context).await,
         "backfill" => backfill::run(&context).await,
         "verify" => verify::run(&context).await,
+        "backups" => backups::run(&context).await,
         "watch" => watch::run(&context).await,
         "age" => age::run(&context).await,
         "prune" => prune::run(&context).await,

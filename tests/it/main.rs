@@ -4,6 +4,7 @@ mod agent;
 mod command_line;
 mod connection;
 mod demo;
+mod due;
 mod embedded;
 mod floors;
 mod isolation;

@@ -15,7 +15,8 @@ const ALONE: [&str; 4] =
     ["demo/copy", "rollup/used_columns", "embedded/create_database", "migrate/index_drop"];
 
 /// What stands for the holes of files that are filled by name, so that they can be prepared or run.
-const HOLES: [(&str, &str); 8] = [
+const HOLES: [(&str, &str); 9] = [
+    ("{limit}", "10"),
     ("{history}", "public.sample_history"),
     ("{schema}", "sample"),
     ("{clone}", "rollup_slice"),

@@ -266,6 +266,15 @@ fn a_fixed_time_in_a_fold_fires_once_and_a_wildcard_in_both_passes() {
 }
 
 #[test]
+fn in_the_second_pass_the_last_firing_may_lie_in_the_first() {
+    // At 02:15 shown for the second time, 02:30 has been shown once.
+    let cron = cron("30 2 * * *", "Europe/Berlin");
+    let second_pass = at("2026-10-25T01:15:00Z");
+    assert_eq!(cron.latest_at_or_before(second_pass), Some(at("2026-10-25T00:30:00Z")));
+    assert_eq!(cron.next_after(second_pass), Some(at("2026-10-26T01:30:00Z")));
+}
+
+#[test]
 fn every_form_is_read() {
     let next = |text: &str| {
         cron(text, "UTC")

@@ -1,0 +1,2 @@
+-- job/clock
+SELECT clock_timestamp() AS now

@@ -1,0 +1,7 @@
+//! From a promised slot to a job in a host's hands, and back to the slot.
+
+mod catchup;
+mod command;
+mod pending;
+pub mod site;
+mod slots;
