@@ -5,13 +5,16 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 with_postgres = bin=$$(bash .ci/ensure-postgres) || exit 1; [ -z "$$bin" ] || export HIGHWATER_PG_BIN="$$bin";
 
-.PHONY: demo test bench lint docs release
+.PHONY: demo test soak bench lint docs release
 
 demo:
 	@$(with_postgres) $(CARGO) run --quiet --locked -- demo $(DEMO_ARGS)
 
 test:
 	@$(with_postgres) $(CARGO) test --locked
+
+soak:
+	@$(with_postgres) HIGHWATER_SOAK=1 $(CARGO) test --locked
 
 bench:
 	@$(with_postgres) $(CARGO) bench --locked

@@ -92,6 +92,14 @@ enum Command {
     Slots(command::slots::Args),
     /// Hosts that may have missed a backup and are about to be looked at
     Catchups(command::catchups::Args),
+    /// Machines that back themselves up: add, list, show, edit, remove, tokens
+    Hosts(command::hosts::Args),
+    /// What of a host is backed up together, where to, and how long it is kept
+    Groups(command::groups::Args),
+    /// Backup jobs: list, show, cancel, retry
+    Jobs(command::jobs::Args),
+    /// What went wrong and is not over: list, take notice
+    Alarms(command::alarms::Args),
     Health(command::health::Args),
     /// What a backup host has to tell, and what was refused; asks no server
     Outbox(command::outbox::Args),
@@ -161,6 +169,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schedules(args) => command::schedules::run(&global, args).await,
         Command::Slots(args) => command::slots::run(&global, args).await,
         Command::Catchups(args) => command::catchups::run(&global, args).await,
+        Command::Hosts(args) => command::hosts::run(&global, args).await,
+        Command::Groups(args) => command::groups::run(&global, args).await,
+        Command::Jobs(args) => command::jobs::run(&global, args).await,
+        Command::Alarms(args) => command::alarms::run(&global, args).await,
         Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,
     }
@@ -192,10 +204,10 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             if let Some(error) = cause.downcast_ref::<RollupError>() {
                 return Some(error.exit());
             }
-            if let Some(error) = cause.downcast_ref::<SchedulerError>() {
+            if let Some(error) = cause.downcast_ref::<JobError>() {
                 return Some(error.exit());
             }
-            if let Some(error) = cause.downcast_ref::<JobError>() {
+            if let Some(error) = cause.downcast_ref::<SchedulerError>() {
                 return Some(error.exit());
             }
             if let Some(error) = cause.downcast_ref::<DemoError>() {

@@ -1,10 +1,14 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
+pub mod alarms;
 pub mod backfill;
 pub mod catchups;
 pub mod demo;
+pub mod groups;
 pub mod health;
+pub mod hosts;
 pub mod job;
+pub mod jobs;
 mod mark;
 mod meter;
 pub mod migrate;

@@ -27,12 +27,28 @@ pub enum JobError {
     /// The schedule, the group or their bond is not this host's, or no longer.
     #[error("schedule {schedule} is not one of this host and group; fetch the config again")]
     NotOfHost { schedule: String },
+    #[error("there is no {what} \"{name}\"{}; see \"highwater {list}\"", of(.within.as_deref()))]
+    Unknown { what: &'static str, name: String, within: Option<String>, list: &'static str },
+    #[error("{what} \"{name}\" may mean {}; {remedy}", .candidates.join(" or "))]
+    Ambiguous { what: &'static str, name: String, candidates: Vec<String>, remedy: &'static str },
+    #[error("{what} \"{name}\" exists already{}; {remedy}", of(.within.as_deref()))]
+    Exists { what: &'static str, name: String, within: Option<String>, remedy: String },
+    /// The row was changed since it was read.
+    #[error("{what} \"{name}\" is at revision {found}, not {wanted}; read it again and repeat the change")]
+    Changed { what: &'static str, name: String, wanted: i64, found: i64 },
+    /// The schema holds a word that this build does not know.
+    #[error("{what} \"{word}\" is not known to this build; use a newer highwater")]
+    UnknownWord { what: &'static str, word: String },
     #[error("{0}")]
     Invalid(String),
     #[error(transparent)]
     Cron(#[from] CronError),
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+fn of(within: Option<&str>) -> String {
+    within.map_or_else(String::new, |within| format!(" of {within}"))
 }
 
 impl JobError {
@@ -46,8 +62,13 @@ impl JobError {
             | JobError::EditedMeanwhile { .. }
             | JobError::NotASlot { .. }
             | JobError::NotOfHost { .. }
+            | JobError::Unknown { .. }
+            | JobError::Ambiguous { .. }
+            | JobError::Exists { .. }
+            | JobError::Changed { .. }
             | JobError::Invalid(_)
             | JobError::Cron(_) => Exit::Usage,
+            JobError::UnknownWord { .. } => Exit::Pending,
             JobError::Db(error) => error.exit(),
         }
     }

@@ -8,6 +8,7 @@ mod due;
 mod embedded;
 mod floors;
 mod isolation;
+mod job;
 mod job_states;
 mod migrate_database;
 mod migrate_files;
