@@ -8,6 +8,7 @@ pub mod cron;
 pub mod digits;
 pub mod exit;
 pub mod fault;
+pub mod host;
 pub mod logging;
 pub mod month;
 pub mod shutdown;

@@ -13,3 +13,12 @@ pub mod scheduler;
 
 pub mod db;
 pub mod ground;
+
+// What an application that embeds the worker begins with.
+pub use db::target::Target;
+pub use db::{Executor, Param};
+pub use ground::shutdown::Shutdown;
+pub use rollup::definition::Definition;
+pub use scheduler::code::run::{Ended, Run, RunError};
+pub use scheduler::code::spec::{JobSpec, Scopes};
+pub use scheduler::embed::Worker;

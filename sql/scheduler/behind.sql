@@ -4,19 +4,14 @@
 -- works at once, and else at the job's making, so that adding a job does not fire it.
 -- The current plan time is found here only to pass over scopes that are up to date; the planner finds it again.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
-scope AS (
-  SELECT job.name AS job, '' AS scope FROM highwater.job AS job WHERE job.scopes = 'single'
-  UNION ALL
-  SELECT job.name, rollup.name FROM highwater.job AS job CROSS JOIN highwater.rollup AS rollup
-   WHERE job.scopes = 'rollup'
-), stand AS (
+stand AS (
   SELECT job.name AS job, scope.scope, moment.now, job.paused_at IS NOT NULL AS is_paused, job.catch_up, job.catch_up_cap,
          job.cadence, job.schedule_delay, job.catch_up_window, known.materialised_to AS known_to,
          date_bin(job.cadence, moment.now - job.schedule_delay, '2001-01-01 00:00:00+00') AS present,
          coalesce(known.materialised_to, CASE WHEN job.kind = 'builtin'
            THEN date_bin(job.cadence, moment.now - job.schedule_delay, '2001-01-01 00:00:00+00') - job.cadence
            ELSE job.created_at END) AS materialised_to
-    FROM scope
+    FROM highwater.job_scope_now AS scope
     JOIN highwater.job AS job ON job.name = scope.job
     LEFT JOIN highwater.job_scope AS known ON known.job = scope.job AND known.scope = scope.scope
    CROSS JOIN moment

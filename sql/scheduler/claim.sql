@@ -2,7 +2,7 @@
 -- $1 text: worker, for people
 -- $2 text: incarnation of the worker, a uuid
 -- $3 int8: length of the lease in milliseconds
--- $4 text[]: kinds of job that this worker runs
+-- $4 text[]: runners that this worker has: builtin, sql, command, and code:NAME for each of its handlers
 -- Takes due plans, longest due first, each under a new lease. The clock is read here, once: a lease that began with an
 -- earlier reading would be born old. The limit is a literal, which the program lowers to what it has room for.
 -- Two claimers can still disagree about which plan of a scope is first; plan_one_running then fails the second one.
@@ -12,7 +12,7 @@ claimable AS MATERIALIZED (
     FROM highwater.plan AS plan
     JOIN highwater.job AS job ON job.name = plan.job
    WHERE plan.state IN ('due', 'retrying') AND plan.next_try_at <= (SELECT moment.now FROM moment)
-     AND job.paused_at IS NULL AND job.kind = ANY ($4)
+     AND job.paused_at IS NULL AND job.runner = ANY ($4)
      AND NOT (plan.exclusive AND EXISTS (
            SELECT FROM highwater.plan AS other
             WHERE other.job = plan.job AND other.scope = plan.scope AND other.state = 'running' AND other.exclusive))

@@ -1,7 +1,8 @@
 -- scheduler/jobs
 -- $1 text: only this job; NULL for all
 -- Jobs, each with its scopes' next plan time and what became of the last plan.
-SELECT job.name, job.kind, job.function, job.command, job.scopes, job.catch_up, job.catch_up_cap, job.overlap,
+SELECT job.name, job.kind, job.function, job.command, job.scopes, job.scope_list, job.application,
+       job.registered_at, job.catch_up, job.catch_up_cap, job.overlap,
        job.max_attempts, job.max_crashes, job.paused_at, job.created_at,
        (extract(epoch FROM job.cadence) * 1000)::int8 AS cadence_ms,
        (extract(epoch FROM job.schedule_delay) * 1000)::int8 AS schedule_delay_ms,

@@ -14,6 +14,7 @@ use crate::cli::Global;
 use crate::db::target::Target;
 use crate::ground::config;
 use crate::ground::exit::Exit;
+use crate::ground::host;
 use crate::ground::logging::Form;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::scheduler::vitals::Vitals;
@@ -82,8 +83,9 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         concurrency: usize::from(args.concurrency),
         drain_timeout: args.drain_timeout,
         allows_commands: args.allow_commands,
-        host: host(),
+        host: host::name(),
         listens_at: direct()?,
+        program: Arc::default(),
     };
     let end = worker::run(target, options, vitals, shutdown).await;
     supervisor.abort();
@@ -100,13 +102,6 @@ const DIRECT_VARIABLE: &str = "HIGHWATER_DIRECT_URL";
 fn direct() -> anyhow::Result<Option<Arc<Target>>> {
     let url = config::env(DIRECT_VARIABLE);
     Ok(url.map(|url| Target::from_url(&url, DIRECT_VARIABLE)).transpose()?.map(Arc::new))
-}
-
-fn host() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "host".to_owned())
 }
 
 /// Tells a service manager how the worker is: ready when the database has answered, alive while the loop goes round.

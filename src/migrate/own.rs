@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("V5__scheduler.sql", include_str!("../../migrations/V5__scheduler.sql")),
     ("V6__rollup_watch.sql", include_str!("../../migrations/V6__rollup_watch.sql")),
     ("V9__ageing.sql", include_str!("../../migrations/V9__ageing.sql")),
+    ("V10__job_in_code.sql", include_str!("../../migrations/V10__job_in_code.sql")),
     ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),
     ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
     ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),

@@ -60,7 +60,7 @@ pub struct Claimed {
     pub cadence: Duration,
 }
 
-/// Claims up to `room` due plans of jobs of the given kinds, longest due first.
+/// Claims up to `room` due plans of jobs that one of the given runners can run, longest due first.
 ///
 /// Of a job that forbids overlap a scope's oldest waiting plan is claimed, and only while none of that scope runs.
 /// Fewer than `room` means that no more can be claimed now.
@@ -71,7 +71,7 @@ pub struct Claimed {
 pub async fn claim(
     db: &impl Executor,
     identity: &Identity,
-    kinds: &[&str],
+    runners: &[impl AsRef<str> + Sync],
     room: usize,
 ) -> Result<Vec<Claimed>, SchedulerError> {
     let room = room.min(MOST);
@@ -79,10 +79,11 @@ pub async fn claim(
         return Ok(Vec::new());
     }
     let statement = include_str!("../../sql/scheduler/claim.sql").replace(LIMIT, &format!("LIMIT {room}"));
-    let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+    let runners: Vec<String> = runners.iter().map(|runner| runner.as_ref().to_owned()).collect();
     for _ in 0..TRIES {
-        let claimed =
-            db.query(&statement, &[&identity.name, &identity.incarnation, &lease::length_ms(), &kinds]).await;
+        let claimed = db
+            .query(&statement, &[&identity.name, &identity.incarnation, &lease::length_ms(), &runners])
+            .await;
         match claimed {
             Ok(rows) => return rows.iter().map(read).collect(),
             Err(DbError::Constraint(error)) if error.constraint.as_deref() == Some("plan_one_running") => {

@@ -11,6 +11,13 @@ pub enum SchedulerError {
     UnknownJob { name: String },
     #[error("job \"{name}\" exists already; \"highwater job drop {name}\" removes it")]
     JobExists { name: String },
+    #[error(
+        "job \"{name}\" exists already as {owner}; give it another name, or \"highwater job drop {name}\""
+    )]
+    JobTaken { name: String, owner: String },
+    /// A run may not write any more; nothing of its transaction stays.
+    #[error("the lease of this run is lost; nothing of its transaction was written")]
+    LeaseLost,
     #[error("job \"{name}\" is built in and cannot be dropped; \"highwater job pause {name}\" stops it")]
     BuiltIn { name: String },
     #[error("job \"{job}\" has no scope \"{scope}\"; see \"highwater rollup list\"")]
@@ -36,12 +43,14 @@ impl SchedulerError {
         match self {
             SchedulerError::UnknownJob { .. }
             | SchedulerError::JobExists { .. }
+            | SchedulerError::JobTaken { .. }
             | SchedulerError::BuiltIn { .. }
             | SchedulerError::UnknownScope { .. }
             | SchedulerError::UnknownPlan { .. }
             | SchedulerError::UnknownFunction { .. }
             | SchedulerError::Invalid(_) => Exit::Usage,
             SchedulerError::UnknownWord { .. } => Exit::Pending,
+            SchedulerError::LeaseLost => Exit::LockLost,
             SchedulerError::Rollup(error) => error.exit(),
             SchedulerError::Db(error) => error.exit(),
         }

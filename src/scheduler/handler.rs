@@ -1,13 +1,16 @@
 //! What a run is given to work with, and which code does its work.
 
+use std::sync::Arc;
+
 use tracing::warn;
 
 use super::claim::Claimed;
+use super::code::program::Program;
 use super::job::Kind;
 use super::lease::Hold;
 use super::outcome::Outcome;
 use super::sessions::Sessions;
-use super::{builtin, command, function};
+use super::{builtin, code, command, function};
 use crate::db::{DbError, Executor, Session, Tx};
 use crate::ground::shutdown::Shutdown;
 
@@ -19,6 +22,8 @@ pub struct Context {
     pub sessions: Sessions,
     /// Asks for an early end that gives the attempt back; a handler that is nearly done may finish instead.
     pub shutdown: Shutdown,
+    /// Where handlers of jobs in code are.
+    pub program: Arc<Program>,
 }
 
 impl Context {
@@ -53,6 +58,7 @@ pub async fn handle(context: Context) -> Outcome {
         Kind::Builtin => builtin::handle(context).await,
         Kind::Sql { function } => function::call(&context, &function).await,
         Kind::Command { words } => command::start(&context, &words).await,
+        Kind::Code => code::run::call(context).await,
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Kind {
     Sql { function: String },
     /// Starts a program with its arguments, without a shell.
     Command { words: Vec<String> },
+    /// Calls a handler of an application that embeds the worker.
+    Code,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Kind::Builtin => "builtin",
             Kind::Sql { .. } => "sql",
             Kind::Command { .. } => "command",
+            Kind::Code => "code",
         }
     }
 
@@ -38,6 +41,7 @@ impl Kind {
         let missing = |what| SchedulerError::UnknownWord { what, word: word.to_owned() };
         match word {
             "builtin" => Ok(Kind::Builtin),
+            "code" => Ok(Kind::Code),
             "sql" => {
                 let function: Option<String> = row.get("function");
                 Ok(Kind::Sql { function: function.ok_or_else(|| missing("kind without a function"))? })
@@ -90,7 +94,7 @@ impl Draft {
     /// # Errors
     ///
     /// [`SchedulerError::Invalid`], in words that name what was asked for.
-    fn check(&self) -> Result<(), SchedulerError> {
+    pub(super) fn check(&self) -> Result<(), SchedulerError> {
         let name = &self.name;
         let invalid = |reason: &str| Err(SchedulerError::Invalid(format!("job \"{name}\": {reason}")));
         let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase());
@@ -129,6 +133,11 @@ pub async fn add(db: &impl Executor, draft: &Draft) -> Result<(), SchedulerError
     let (function, words) = match &draft.kind {
         Kind::Builtin => {
             return Err(SchedulerError::Invalid("built-in jobs come with the schema".to_owned()));
+        }
+        Kind::Code => {
+            return Err(SchedulerError::Invalid(
+                "jobs in code are registered by their application".to_owned(),
+            ));
         }
         Kind::Sql { function } => {
             let statement = include_str!("../../sql/scheduler/resolve_function.sql");

@@ -41,6 +41,11 @@ pub struct Job {
     #[serde(flatten)]
     pub kind: Kind,
     pub scopes: String,
+    /// Of a job whose scopes are listed.
+    pub scope_list: Option<Vec<String>>,
+    /// Of a job in code: whose it is, and when a program with its handler last started.
+    pub application: Option<String>,
+    pub registered_at: Option<DateTime<Utc>>,
     pub cadence_ms: i64,
     pub schedule_delay_ms: i64,
     pub catch_up: String,
@@ -104,6 +109,9 @@ pub async fn jobs(db: &impl Executor, name: Option<&str>) -> Result<Vec<Job>, Sc
                 name: row.get("name"),
                 kind: Kind::of(row)?,
                 scopes: row.get("scopes"),
+                scope_list: row.get("scope_list"),
+                application: row.get("application"),
+                registered_at: row.get("registered_at"),
                 cadence_ms: row.get("cadence_ms"),
                 schedule_delay_ms: row.get("schedule_delay_ms"),
                 catch_up: row.get("catch_up"),

@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::call;
 use super::claim::{self, Claimed, Identity};
+use super::code::program::Program;
 use super::handler::Context;
 use super::lease::{Hold, Holdings};
 use super::outcome::Outcome;
@@ -49,6 +50,8 @@ pub struct Options {
     pub host: String,
     /// Where to listen for calls, if the target is behind a transaction pooler.
     pub listens_at: Option<Arc<Target>>,
+    /// Jobs in code that this worker can run; registered when it arrives.
+    pub program: Arc<Program>,
 }
 
 /// How a worker ended.
@@ -64,7 +67,8 @@ pub enum End {
 ///
 /// # Errors
 ///
-/// When the schema is not one that this build works with, at the start; everything later is waited out.
+/// At the start, when the schema is not one that this build works with or the program's rollups and jobs cannot be
+/// registered; everything later is waited out.
 pub async fn run(
     target: Arc<Target>,
     options: Options,
@@ -93,6 +97,9 @@ pub async fn run(
     ));
     let finisher = tokio::spawn(finish::keep(Arc::clone(&target), received, Arc::clone(&wake)));
     let (abandon, abandoned) = shutdown::channel();
+    let mut runners = vec!["builtin".to_owned(), "sql".to_owned()];
+    runners.extend(options.allows_commands.then(|| "command".to_owned()));
+    runners.extend(options.program.runners());
     let mut worker = Worker {
         sessions: Sessions::new(Arc::clone(&target)),
         target,
@@ -108,6 +115,7 @@ pub async fn run(
         control: Some(session),
         planned_at: None,
         tried_at: None,
+        runners,
     };
     worker.work().await;
     worker.vitals.draining();
@@ -135,8 +143,9 @@ async fn arrive(
     let mut is_told = false;
     loop {
         let arrived = async {
-            let session = connect::connect(target, "worker").await?;
+            let mut session = connect::connect(target, "worker").await?;
             install::require_schema(&session).await?;
+            options.program.register(&mut session).await?;
             let identity = Identity::new(&session, &options.host).await?;
             Ok::<_, SchedulerError>((session, identity))
         };
@@ -193,6 +202,8 @@ struct Worker {
     planned_at: Option<Instant>,
     /// When the listening connection was last called.
     tried_at: Option<Instant>,
+    /// What it can run.
+    runners: Vec<String>,
 }
 
 impl Worker {
@@ -270,11 +281,9 @@ impl Worker {
         if room == 0 {
             return Ok(false);
         }
-        let kinds: &[&str] =
-            if self.options.allows_commands { &["builtin", "sql", "command"] } else { &["builtin", "sql"] };
         // Leases are counted from the sending of the claim, not from its answer.
         let sent = Instant::now();
-        let claimed = claim::claim(session, &self.identity, kinds, room).await?;
+        let claimed = claim::claim(session, &self.identity, &self.runners, room).await?;
         self.vitals.count_claim(claimed.len(), sent.elapsed());
         let is_full = claimed.len() == room && free > room;
         for one in claimed {
@@ -286,8 +295,13 @@ impl Worker {
     fn begin(&mut self, claimed: Claimed, sent: Instant) {
         debug!(run = %claimed.run, job = %claimed.job, scope = %claimed.scope, "begins {}", claimed.job);
         let hold = self.holdings.begin(claimed.run, claimed.token, sent);
-        let context =
-            Context { claimed, hold, sessions: self.sessions.clone(), shutdown: self.shutdown.clone() };
+        let context = Context {
+            claimed,
+            hold,
+            sessions: self.sessions.clone(),
+            shutdown: self.shutdown.clone(),
+            program: Arc::clone(&self.options.program),
+        };
         let (abandoned, ends, vitals) = (self.abandoned.clone(), self.ends.clone(), Arc::clone(&self.vitals));
         let wake = Arc::clone(&self.wake);
         self.runs.spawn(async move {
