@@ -22,6 +22,7 @@ pub mod rollup;
 pub(crate) mod say;
 pub mod schedules;
 pub mod slots;
+pub mod spell;
 pub mod status;
 mod table;
 mod teller;

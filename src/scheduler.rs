@@ -30,6 +30,7 @@ pub mod run;
 pub mod sessions;
 pub mod state;
 pub mod sweep;
+pub mod timing;
 pub mod vitals;
 pub mod worker;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::table;
+use super::{spell, table};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::{Session, connect};
 use crate::ground::exit::Exit;
 use crate::rollup::install;
-use crate::scheduler::job::{self, Draft, Kind};
+use crate::scheduler::job::{self, Draft, Kind, When};
 use crate::scheduler::ledger::{self, Job};
 use crate::scheduler::planner::CatchUp;
 
@@ -27,7 +27,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Add(Box<Add>),
-    /// All jobs, the built-in ones too
+    /// All jobs, the built-in ones too: what runs next, what ran last, and why anything is as it is
     List,
     /// Everything about one job, and its last plans
     Show {
@@ -56,12 +56,14 @@ enum Action {
 
 /// Add a job that calls an SQL function or starts a program
 ///
-/// Plan times lie a cadence apart, counted from Monday, 2001-01-01 00:00 UTC: --every 1d is midnight UTC, --every 1w
-/// Monday. Calendar schedules (cron) with time zones are not supported by this version.
+/// Plan times lie a cadence apart, counted from Monday, 2001-01-01 00:00 UTC (--every 1d is midnight UTC, --every 1w
+/// Monday), or come as a cron expression fires in a time zone. Where clocks are moved: what they skip fires at the end of
+/// the gap; what they show twice fires once if the hour is fixed, both times if it is * or has a step.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   highwater job add refresh --every 5m --function app.refresh
   highwater job add invoices --every 1d --delay 2h --catch-up every --function app.invoice_day
+  highwater job add nightly --cron '30 2 * * *' --tz Europe/Berlin --function app.nightly
   highwater job add report --every 1h --allow-overlap -- /usr/local/bin/report --mail ops@example.org
 
 A function takes nothing or the plan time (timestamptz). It runs in one transaction with the end of its plan, so its
@@ -70,8 +72,14 @@ HIGHWATER_PLAN_TIME, HIGHWATER_RUN, HIGHWATER_TOKEN and HIGHWATER_ATTEMPT, and m
 struct Add {
     name: String,
     /// Distance of plan times, at least 1s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    every: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, required_unless_present = "cron", conflicts_with = "cron")]
+    every: Option<Duration>,
+    /// Cron expression: minute hour day-of-month month day-of-week, optionally with the second first, or @daily and such
+    #[arg(long, value_name = "EXPR")]
+    cron: Option<String>,
+    /// IANA time zone of --cron [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "cron", conflicts_with = "every")]
+    tz: Option<String>,
     /// Function to call, qualified: app.refresh
     #[arg(long, value_name = "FUNCTION", required_unless_present = "command", conflicts_with = "command")]
     function: Option<String>,
@@ -121,10 +129,14 @@ impl Add {
             Some(function) => Kind::Sql { function },
             None => Kind::Command { words: self.command },
         };
+        let when = match self.cron {
+            Some(expression) => When::Cron { expression, zone: self.tz.unwrap_or_else(|| "UTC".to_owned()) },
+            None => When::Every(self.every.unwrap_or_default()),
+        };
         Draft {
             name: self.name,
             kind,
-            cadence: self.every,
+            when,
             schedule_delay: self.delay,
             catch_up: match self.catch_up {
                 CatchUpFlag::Latest => CatchUp::Latest,
@@ -206,49 +218,93 @@ async fn show(format: Format, session: &Session, name: &str) -> anyhow::Result<(
             say!("{}", json!({"schema_version": SCHEMA_VERSION, "job": jobs.first(), "plans": plans}));
         }
         Format::Text => {
-            list(&jobs);
-            for plan in &plans {
-                say!(
-                    "{} {} {} {}",
-                    plan.run_id,
-                    plan.plan_time.format("%Y-%m-%d %H:%M:%S"),
-                    plan.state,
-                    plan.why.as_deref().or(plan.error.as_deref()).unwrap_or_default()
-                );
+            for job in &jobs {
+                tell_of(job);
             }
+            super::plans::list(&plans);
         }
     }
     Ok(())
 }
 
 fn list(jobs: &[Job]) {
-    let at = |instant: Option<chrono::DateTime<chrono::Utc>>| {
-        instant.map_or("-".to_owned(), |instant| instant.format("%Y-%m-%d %H:%M:%S").to_string())
-    };
     let mut table = table::plain([
         "JOB",
         "KIND",
-        "EVERY",
+        "SCHEDULE",
         "NEXT (UTC)",
-        "LAST DONE",
-        "RUNNING",
+        "LEFT",
+        "LAST",
+        "TOOK",
+        "RESULT",
         "WAITING",
         "FAILED",
-        "STATE",
+        "WHY",
     ]);
     for job in jobs {
-        let every = Duration::from_millis(u64::try_from(job.cadence_ms).unwrap_or_default());
         table.add_row([
             job.name.clone(),
             job.kind.word().to_owned(),
-            humantime::format_duration(every).to_string(),
-            at(job.next_plan_at),
-            at(job.last_done_at),
-            job.running.to_string(),
+            schedule(job),
+            spell::at_or_dash(job.next_run_at),
+            spell::left(job.next_run_in_ms),
+            spell::at_or_dash(job.last_started_at),
+            spell::took(job.last_took_ms),
+            job.last_state.map_or("-".to_owned(), |state| state.to_string()),
             job.waiting.to_string(),
             job.failed.to_string(),
-            if job.paused_at.is_some() { "paused" } else { "active" }.to_owned(),
+            spell::brief(job.why.as_deref()),
         ]);
     }
     table::print(&table);
+}
+
+/// The schedule as it was written, which is shorter than in words.
+fn schedule(job: &Job) -> String {
+    match (&job.cron, &job.tz) {
+        (Some(cron), Some(tz)) => format!("{cron} {tz}"),
+        _ => job.schedule.clone(),
+    }
+}
+
+fn tell_of(job: &Job) {
+    let line = |name: &str, value: String| say!("{name:<13}{value}");
+    line("job", job.name.clone());
+    line("kind", job.kind.word().to_owned());
+    match &job.kind {
+        Kind::Sql { function } => line("function", function.clone()),
+        Kind::Command { words } => line("command", words.join(" ")),
+        Kind::Builtin | Kind::Code => {}
+    }
+    if let Some(application) = &job.application {
+        let since = spell::at_or_dash(job.registered_at);
+        line("application", format!("{application}, last started {since}"));
+    }
+    line("schedule", job.schedule.clone());
+    match (job.scopes.as_str(), &job.scope_list) {
+        ("list", Some(list)) => line("scopes", list.join(", ")),
+        ("rollup", _) => line("scopes", "each rollup".to_owned()),
+        _ => {}
+    }
+    for (number, next) in job.next_plan_times.iter().enumerate() {
+        line(if number == 0 { "next (UTC)" } else { "" }, spell::at(*next));
+    }
+    line("delay", spell::took(Some(job.schedule_delay_ms)));
+    let window = spell::took(Some(job.catch_up_window_ms));
+    let cap = if job.catch_up == "every" {
+        format!(", at most {} at once", job.catch_up_cap)
+    } else {
+        String::new()
+    };
+    line("catch-up", format!("{} within {window}{cap}", job.catch_up));
+    line("overlap", job.overlap.clone());
+    line("timeout", spell::took(Some(job.timeout_ms)));
+    let (attempts, crashes) = (job.max_attempts, job.max_crashes);
+    line(
+        "attempts",
+        format!("{attempts}, {} apart at first; {crashes} crashes", spell::took(Some(job.backoff_ms))),
+    );
+    if let Some(why) = &job.why {
+        line("why", why.clone());
+    }
 }

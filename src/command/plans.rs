@@ -1,10 +1,9 @@
 //! `highwater plans`: the ledger.
 
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::table;
+use super::{spell, table};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
@@ -78,7 +77,8 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn list(plans: &[Plan]) {
+/// Prints plans as a table.
+pub fn list(plans: &[Plan]) {
     if plans.is_empty() {
         say!("no such plan; is a worker running? \"highwater worker\" starts one");
         return;
@@ -89,6 +89,7 @@ fn list(plans: &[Plan]) {
         "SCOPE",
         "PLAN TIME (UTC)",
         "NEXT",
+        "LEFT",
         "LAST",
         "TOOK",
         "RESULT",
@@ -101,15 +102,14 @@ fn list(plans: &[Plan]) {
             plan.run_id.to_string(),
             plan.job.clone(),
             if plan.scope.is_empty() { "-".to_owned() } else { plan.scope.clone() },
-            at(plan.plan_time),
-            plan.next_try_at.map_or("-".to_owned(), at),
-            plan.started_at.map_or("-".to_owned(), at),
-            took(plan),
+            spell::at(plan.plan_time),
+            spell::at_or_dash(plan.next_try_at),
+            spell::left(plan.next_try_in_ms),
+            spell::at_or_dash(plan.started_at),
+            spell::took(plan.duration_ms),
             plan.state.to_string(),
             tries(plan),
-            why.map_or("-".to_owned(), |words| {
-                words.lines().next().unwrap_or_default().chars().take(60).collect()
-            }),
+            spell::brief(why),
         ]);
     }
     table::print(&table);
@@ -124,28 +124,19 @@ fn show(plan: &Plan) {
     line("run", Some(plan.run_id.to_string()));
     line("job", Some(plan.job.clone()));
     line("scope", Some(plan.scope.clone()).filter(|scope| !scope.is_empty()));
-    line("plan time", Some(at(plan.plan_time)));
+    line("plan time", Some(spell::at(plan.plan_time)));
     line("state", Some(plan.state.to_string()));
     line("why", plan.why.clone());
-    line("next try", plan.next_try_at.map(at));
+    line("next try", plan.next_try_at.map(spell::at));
     line("tries", Some(tries(plan)));
     line("token", plan.token.map(|token| token.to_string()));
     line("worker", plan.worker.clone());
-    line("lease until", plan.lease_until.map(at));
-    line("started", plan.started_at.map(at));
-    line("finished", plan.finished_at.map(at));
-    line("took", Some(took(plan)).filter(|took| took != "-"));
+    line("lease until", plan.lease_until.map(spell::at));
+    line("started", plan.started_at.map(spell::at));
+    line("finished", plan.finished_at.map(spell::at));
+    line("took", plan.duration_ms.map(|ms| spell::took(Some(ms))));
     line("result", plan.result.as_ref().map(ToString::to_string));
     line("error", plan.error.clone());
-}
-
-fn at(instant: DateTime<Utc>) -> String {
-    instant.format("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-fn took(plan: &Plan) -> String {
-    let span = plan.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(std::time::Duration::from_millis);
-    span.map_or("-".to_owned(), |span| humantime::format_duration(span).to_string())
 }
 
 fn tries(plan: &Plan) -> String {

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),
     ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
     ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
+    ("V20__cron.sql", include_str!("../../migrations/V20__cron.sql")),
 ];
 
 /// Definitions that own migrations install, by the path that their `add-rollup` gives.

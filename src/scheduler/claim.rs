@@ -57,6 +57,7 @@ pub struct Claimed {
     pub attempts: i32,
     pub crash_attempts: i32,
     pub timeout: Duration,
+    /// Zero for a job with a cron.
     pub cadence: Duration,
 }
 
@@ -96,8 +97,7 @@ pub async fn claim(
 }
 
 fn read(row: &Row) -> Result<Claimed, SchedulerError> {
-    let span =
-        |column: &str| Duration::from_millis(u64::try_from(row.get::<_, i64>(column)).unwrap_or_default());
+    let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
     Ok(Claimed {
         run: RunId(row.get("run_id")),
         token: Token(row.get("token")),
@@ -108,7 +108,7 @@ fn read(row: &Row) -> Result<Claimed, SchedulerError> {
         now: row.get("now"),
         attempts: row.get("attempts"),
         crash_attempts: row.get("crash_attempts"),
-        timeout: span("timeout_ms"),
-        cadence: span("cadence_ms"),
+        timeout: span(row.get("timeout_ms")),
+        cadence: row.get::<_, Option<i64>>("cadence_ms").map(span).unwrap_or_default(),
     })
 }

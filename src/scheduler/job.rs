@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::lease::RunId;
 use super::planner::CatchUp;
+use super::timing::Timing;
 use super::{SchedulerError, call};
 use crate::db::{Executor, Row};
 
@@ -55,12 +56,31 @@ impl Kind {
     }
 }
 
+/// When a job's plan times are, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// This far apart, counted from Monday, 2001-01-01 00:00 UTC.
+    Every(Duration),
+    /// As a cron expression fires in an IANA zone; [`crate::ground::cron`] has the rules for moved clocks.
+    Cron { expression: String, zone: String },
+}
+
+impl When {
+    /// The columns `cadence_ms`, `cron` and `tz`.
+    pub(super) fn columns(&self) -> (Option<i64>, Option<String>, Option<String>) {
+        match self {
+            When::Every(cadence) => (Some(milliseconds(*cadence)), None, None),
+            When::Cron { expression, zone } => (None, Some(expression.clone()), Some(zone.clone())),
+        }
+    }
+}
+
 /// A job to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub name: String,
     pub kind: Kind,
-    pub cadence: Duration,
+    pub when: When,
     pub schedule_delay: Duration,
     pub catch_up: CatchUp,
     pub catch_up_window: Duration,
@@ -73,12 +93,17 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A job with the rules that suit most.
+    /// A job with the rules that suit most, every so often.
     pub fn new(name: &str, kind: Kind, cadence: Duration) -> Draft {
+        Draft::at(name, kind, When::Every(cadence))
+    }
+
+    /// A job with the rules that suit most.
+    pub fn at(name: &str, kind: Kind, when: When) -> Draft {
         Draft {
             name: name.to_owned(),
             kind,
-            cadence,
+            when,
             schedule_delay: Duration::ZERO,
             catch_up: CatchUp::Latest,
             catch_up_window: Duration::from_secs(24 * 3600),
@@ -104,11 +129,19 @@ impl Draft {
                 "a name is of lower-case letters, digits, - and _, begins with a letter, and has at most 60 characters",
             );
         }
-        if self.cadence < Duration::from_secs(1) {
-            return invalid("the cadence must be at least a second");
-        }
-        if !self.cadence.subsec_nanos().is_multiple_of(1_000_000) {
-            return invalid("the cadence must be whole milliseconds");
+        match &self.when {
+            When::Every(cadence) if *cadence < Duration::from_secs(1) => {
+                return invalid("the cadence must be at least a second");
+            }
+            When::Every(cadence) if !cadence.subsec_nanos().is_multiple_of(1_000_000) => {
+                return invalid("the cadence must be whole milliseconds");
+            }
+            When::Every(_) => {}
+            When::Cron { expression, zone } => {
+                if let Err(reason) = Timing::read(None, Some(expression), Some(zone)) {
+                    return invalid(&reason.to_string());
+                }
+            }
         }
         if self.timeout.as_millis() == 0 || self.backoff.as_millis() == 0 {
             return invalid("timeout and backoff must be at least a millisecond");
@@ -121,6 +154,11 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+/// A span as statements take it.
+pub(super) fn milliseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Adds a job. Its first plan time is the first one after now.
@@ -149,7 +187,7 @@ pub async fn add(db: &impl Executor, draft: &Draft) -> Result<(), SchedulerError
         }
         Kind::Command { words } => (None, words.clone()),
     };
-    let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    let (cadence, cron, tz) = draft.when.columns();
     let added = db
         .query_opt(
             include_str!("../../sql/scheduler/job_add.sql"),
@@ -158,16 +196,18 @@ pub async fn add(db: &impl Executor, draft: &Draft) -> Result<(), SchedulerError
                 &draft.kind.word(),
                 &function,
                 &words,
-                &ms(draft.cadence),
-                &ms(draft.schedule_delay),
+                &cadence,
+                &milliseconds(draft.schedule_delay),
                 &draft.catch_up.word(),
-                &ms(draft.catch_up_window),
+                &milliseconds(draft.catch_up_window),
                 &draft.catch_up_cap,
                 &if draft.allows_overlap { "allow" } else { "forbid" },
-                &ms(draft.timeout),
-                &ms(draft.backoff),
+                &milliseconds(draft.timeout),
+                &milliseconds(draft.backoff),
                 &draft.max_attempts,
                 &draft.max_crashes,
+                &cron,
+                &tz,
             ],
         )
         .await?;

@@ -7,9 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::SchedulerError;
-
-/// Where plan times are counted from: Monday, 2001-01-01 00:00 UTC, so that a cadence of a week falls on Mondays.
-const ORIGIN_SECONDS: i64 = 978_307_200;
+use super::timing::{Count, Timing};
 
 /// What is done about missed plan times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +41,9 @@ impl CatchUp {
 }
 
 /// A job's rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rule {
-    /// Distance of plan times; at least a millisecond.
-    pub cadence: TimeDelta,
+    pub timing: Timing,
     /// A plan is due this long after its time.
     pub delay: TimeDelta,
     pub catch_up: CatchUp,
@@ -76,12 +73,12 @@ pub enum Verdict {
     /// This and the following ones, `count` in all up to `last` inclusive, were missed by more than the window; one
     /// row stands for all of them.
     TooOld {
-        count: i64,
+        count: Count,
         last: DateTime<Utc>,
     },
     /// As `TooOld`, while the job was paused.
     Paused {
-        count: i64,
+        count: Count,
         last: DateTime<Utc>,
     },
 }
@@ -90,8 +87,12 @@ impl Verdict {
     /// Why the plan does not run; empty when it does.
     pub fn why(&self) -> String {
         let at = |instant: &DateTime<Utc>| instant.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let many = |count: i64, last: &DateTime<Utc>| {
-            if count == 1 { String::new() } else { format!("; {count} plan times up to {}", at(last)) }
+        let many = |count: Count, last: &DateTime<Utc>| match count {
+            Count { number: 1, .. } => String::new(),
+            Count { number, is_least } => {
+                let more = if is_least { " and more" } else { "" };
+                format!("; {number}{more} plan times up to {}", at(last))
+            }
         };
         match self {
             Verdict::Run => String::new(),
@@ -102,51 +103,40 @@ impl Verdict {
     }
 }
 
-/// The last plan time at or before an instant.
-///
-/// ```
-/// use highwater::scheduler::planner::floor;
-/// let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-/// assert_eq!(floor(at("2026-11-22T10:07:59Z"), chrono::TimeDelta::minutes(5)), at("2026-11-22T10:05:00Z"));
-/// assert_eq!(floor(at("2026-11-22T10:05:00Z"), chrono::TimeDelta::minutes(5)), at("2026-11-22T10:05:00Z"));
-/// assert_eq!(floor(at("2026-11-22T10:07:59Z"), chrono::TimeDelta::weeks(1)), at("2026-11-16T00:00:00Z"));
-/// ```
-pub fn floor(instant: DateTime<Utc>, cadence: TimeDelta) -> DateTime<Utc> {
-    let width = cadence.num_milliseconds().max(1);
-    let origin = DateTime::UNIX_EPOCH + TimeDelta::seconds(ORIGIN_SECONDS);
-    let since = (instant - origin).num_microseconds().unwrap_or(i64::MAX).div_euclid(1_000);
-    origin + TimeDelta::milliseconds(since.div_euclid(width) * width)
-}
-
 /// The plan times of `(cursor, now - delay]`, and where the scope stands once they are written.
 ///
 /// Plan times come oldest first. With [`CatchUp::Every`] and too little room the later ones are left for another time,
 /// and the cursor stays before them.
 pub fn plan(rule: &Rule, cursor: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Planned>, DateTime<Utc>) {
-    let newest = floor(now - rule.delay, rule.cadence);
-    let first = floor(cursor, rule.cadence) + rule.cadence;
+    let timing = &rule.timing;
+    let present = now - rule.delay;
+    let (Some(newest), Some(first)) = (timing.latest(present), timing.next(cursor)) else {
+        return (Vec::new(), cursor);
+    };
     if first > newest {
         return (Vec::new(), cursor);
     }
-    let count = |from: DateTime<Utc>, to: DateTime<Utc>| {
-        (to - from).num_milliseconds() / rule.cadence.num_milliseconds().max(1) + 1
-    };
     if rule.is_paused {
-        let verdict = Verdict::Paused { count: count(first, newest), last: newest };
+        let verdict = Verdict::Paused { count: timing.count(first, newest), last: newest };
         return (vec![Planned { plan_time: first, verdict }], newest);
     }
-    // The present plan time is never too old: a window shorter than the cadence makes up for nothing.
-    let kept = (floor(now - rule.delay - rule.window, rule.cadence) + rule.cadence).min(newest).max(first);
     let mut planned = Vec::new();
-    if kept > first {
-        let last = kept - rule.cadence;
-        let verdict = Verdict::TooOld { count: count(first, last), last };
+    let mut reached = cursor;
+    // The present plan time is never too old: a window shorter than the cadence makes up for nothing.
+    let kept = match present.checked_sub_signed(rule.window).filter(|edge| *edge >= first) {
+        Some(edge) => timing.next(edge).unwrap_or(newest).min(newest),
+        None => first,
+    };
+    if kept > first
+        && let Some(last) = timing.latest(kept - TimeDelta::microseconds(1))
+    {
+        let verdict = Verdict::TooOld { count: timing.count(first, last), last };
         planned.push(Planned { plan_time: first, verdict });
+        reached = last;
     }
-    let mut at = kept;
-    let mut reached = kept - rule.cadence;
     let mut room = rule.room;
-    while at <= newest {
+    let mut next = Some(kept);
+    while let Some(at) = next.filter(|at| *at <= newest) {
         let verdict = match rule.catch_up {
             CatchUp::Latest if at < newest => Verdict::Covered { by: newest },
             CatchUp::Latest => Verdict::Run,
@@ -158,9 +148,9 @@ pub fn plan(rule: &Rule, cursor: DateTime<Utc>, now: DateTime<Utc>) -> (Vec<Plan
         };
         planned.push(Planned { plan_time: at, verdict });
         reached = at;
-        at += rule.cadence;
+        next = timing.next(at);
     }
-    (planned, reached.max(cursor))
+    (planned, reached)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod rollup_census;
 mod scheduler_call;
 mod scheduler_claim;
 mod scheduler_cost;
+mod scheduler_cron;
 mod scheduler_embed;
 mod scheduler_model;
 mod scheduler_plan;

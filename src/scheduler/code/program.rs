@@ -10,6 +10,7 @@ use crate::db::{DbError, Executor, Session};
 use crate::rollup::definition::Definition;
 use crate::rollup::{RollupError, install};
 use crate::scheduler::SchedulerError;
+use crate::scheduler::job::milliseconds;
 
 /// An application's rollups and jobs. The default one is that of the plain worker: nothing.
 #[derive(Debug, Default)]
@@ -133,8 +134,8 @@ async fn ensure(session: &mut Session, definition: &Definition) -> Result<(), Sc
 
 /// A job as `scheduler/job_register` takes it.
 fn columns(job: &JobSpec) -> serde_json::Value {
-    let ms = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
     let draft = &job.draft;
+    let (cadence, cron, tz) = draft.when.columns();
     let (scopes, scope_list) = match &job.scopes {
         Scopes::Single => ("single", None),
         Scopes::Rollups => ("rollup", None),
@@ -142,16 +143,18 @@ fn columns(job: &JobSpec) -> serde_json::Value {
     };
     json!({
         "name": draft.name,
-        "cadence_ms": ms(draft.cadence),
-        "schedule_delay_ms": ms(draft.schedule_delay),
+        "cadence_ms": cadence,
+        "cron": cron,
+        "tz": tz,
+        "schedule_delay_ms": milliseconds(draft.schedule_delay),
         "scopes": scopes,
         "scope_list": scope_list,
         "catch_up": draft.catch_up.word(),
-        "catch_up_window_ms": ms(draft.catch_up_window),
+        "catch_up_window_ms": milliseconds(draft.catch_up_window),
         "catch_up_cap": draft.catch_up_cap,
         "overlap": if draft.allows_overlap { "allow" } else { "forbid" },
-        "timeout_ms": ms(draft.timeout),
-        "backoff_ms": ms(draft.backoff),
+        "timeout_ms": milliseconds(draft.timeout),
+        "backoff_ms": milliseconds(draft.backoff),
         "max_attempts": draft.max_attempts,
         "max_crashes": draft.max_crashes,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::run::{Ended, Run, RunError};
-use crate::scheduler::job::{Draft, Kind};
+use crate::scheduler::job::{Draft, Kind, When};
 use crate::scheduler::planner::CatchUp;
 
 /// What does the work of a run.
@@ -65,8 +65,34 @@ impl JobSpec {
         H: Fn(Run) -> W + Send + Sync + 'static,
         W: Future<Output = Result<Ended, RunError>> + Send + 'static,
     {
+        JobSpec::at(name, When::Every(cadence), handler)
+    }
+
+    /// A job whose plan times come as a cron expression fires in an IANA zone. What clocks there skip fires at the end
+    /// of the gap; what they show twice fires once if the hour is fixed, and both times if it is `*` or has a step.
+    /// `Worker::build` refuses an expression that cannot be read or never fires.
+    ///
+    /// ```
+    /// use highwater::{Ended, JobSpec};
+    /// let spec = JobSpec::cron("report", "0 7 * * MON-FRI", "Europe/Berlin", |_| async { Ok(Ended::done(())) });
+    /// assert_eq!(spec.name(), "report");
+    /// ```
+    pub fn cron<H, W>(name: &str, expression: &str, zone: &str, handler: H) -> JobSpec
+    where
+        H: Fn(Run) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<Ended, RunError>> + Send + 'static,
+    {
+        let when = When::Cron { expression: expression.to_owned(), zone: zone.to_owned() };
+        JobSpec::at(name, when, handler)
+    }
+
+    fn at<H, W>(name: &str, when: When, handler: H) -> JobSpec
+    where
+        H: Fn(Run) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<Ended, RunError>> + Send + 'static,
+    {
         JobSpec {
-            draft: Draft::new(name, Kind::Code, cadence),
+            draft: Draft::at(name, Kind::Code, when),
             scopes: Scopes::Single,
             handler: Arc::new(move |run| Box::pin(handler(run))),
         }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use super::*;
+use crate::scheduler::timing::{ORIGIN_SECONDS, floor};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -15,10 +16,17 @@ fn second(number: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(ORIGIN_SECONDS + number)
 }
 
+fn cadence(rule: &Rule) -> TimeDelta {
+    match rule.timing {
+        Timing::Every(cadence) => cadence,
+        Timing::Cron(_) => unreachable!("crons have tests of their own"),
+    }
+}
+
 /// What becomes of each plan time, found by asking every second of `(cursor, now]` in turn. Runs of skipped plan times
 /// that one row stands for are spread out, so that both sides speak of single plan times.
 fn oracle(rule: &Rule, cursor: DateTime<Utc>, now: DateTime<Utc>) -> BTreeMap<DateTime<Utc>, &'static str> {
-    let cadence = rule.cadence.num_seconds();
+    let cadence = cadence(rule).num_seconds();
     let mut due = Vec::new();
     let mut moment = cursor + TimeDelta::seconds(1);
     while moment + rule.delay <= now {
@@ -55,15 +63,15 @@ fn spread(rule: &Rule, planned: &[Planned]) -> BTreeMap<DateTime<Utc>, &'static 
         let (count, word) = match one.verdict {
             Verdict::Run => (1, "run"),
             Verdict::Covered { .. } => (1, "covered"),
-            Verdict::TooOld { count, .. } => (count, "too old"),
-            Verdict::Paused { count, .. } => (count, "paused"),
+            Verdict::TooOld { count, .. } => (count.number, "too old"),
+            Verdict::Paused { count, .. } => (count.number, "paused"),
         };
         for step in 0..count {
-            let moment = one.plan_time + rule.cadence * i32::try_from(step).unwrap();
+            let moment = one.plan_time + cadence(rule) * i32::try_from(step).unwrap();
             assert_eq!(found.insert(moment, word), None, "a plan time twice");
         }
         if let Verdict::TooOld { count, last } | Verdict::Paused { count, last } = one.verdict {
-            assert_eq!(last, one.plan_time + rule.cadence * i32::try_from(count - 1).unwrap());
+            assert_eq!(last, one.plan_time + cadence(rule) * i32::try_from(count.number - 1).unwrap());
         }
     }
     found
@@ -72,7 +80,7 @@ fn spread(rule: &Rule, planned: &[Planned]) -> BTreeMap<DateTime<Utc>, &'static 
 fn rules() -> impl Strategy<Value = Rule> {
     (1_i64..90, 0_i64..40, any::<bool>(), 0_i64..200, 0_usize..6, prop::bool::weighted(0.1)).prop_map(
         |(cadence, delay, latest, window, room, is_paused)| Rule {
-            cadence: TimeDelta::seconds(cadence),
+            timing: Timing::Every(TimeDelta::seconds(cadence)),
             delay: TimeDelta::seconds(delay),
             catch_up: if latest { CatchUp::Latest } else { CatchUp::Every },
             window: TimeDelta::seconds(window),
@@ -130,7 +138,7 @@ fn a_plan_time_is_the_floor_of_its_instant_in_utc() {
 #[test]
 fn a_scope_that_is_up_to_date_owes_nothing() {
     let rule = Rule {
-        cadence: TimeDelta::minutes(1),
+        timing: Timing::Every(TimeDelta::minutes(1)),
         delay: TimeDelta::zero(),
         catch_up: CatchUp::Every,
         window: TimeDelta::hours(1),
@@ -141,4 +149,21 @@ fn a_scope_that_is_up_to_date_owes_nothing() {
     assert_eq!(plan(&rule, at("2026-11-22T10:00:00Z"), now), (Vec::new(), at("2026-11-22T10:00:00Z")));
     // A clock that went back makes no plan and does not move the cursor back.
     assert_eq!(plan(&rule, at("2026-11-22T11:00:00Z"), now), (Vec::new(), at("2026-11-22T11:00:00Z")));
+}
+
+#[test]
+fn plan_times_of_a_cron_are_counted_up_to_a_bound_and_the_record_says_so() {
+    let secondly = Timing::read(None, Some("* * * * * *"), Some("UTC")).unwrap();
+    let rule = Rule {
+        timing: secondly,
+        delay: TimeDelta::zero(),
+        catch_up: CatchUp::Latest,
+        window: TimeDelta::zero(),
+        room: 1,
+        is_paused: true,
+    };
+    let (planned, reached) = plan(&rule, at("2026-11-22T00:00:00Z"), at("2026-11-23T00:00:00Z"));
+    assert_eq!(reached, at("2026-11-23T00:00:00Z"));
+    let why = planned[0].verdict.why();
+    assert_eq!(why, "the job is paused; 10000 and more plan times up to 2026-11-23 00:00:00 UTC");
 }

@@ -155,14 +155,11 @@ pub const FAULTS: &[Fault] = &[
     text(
         1,
         "a newer plan covers one that failed",
-        &[
-            (
-                MATERIALISE,
-                "plan.state = 'due' AND plan.why IS NULL",
-                "plan.state <> 'running' AND plan.why IS NULL",
-            ),
-            (MATERIALISE, "AND free.state = 'due'", "AND free.state IN ('due', 'retrying')"),
-        ],
+        &[(
+            MATERIALISE,
+            "plan.state = 'due' AND plan.why IS NULL",
+            "plan.state IN ('due', 'retrying') AND plan.why IS NULL",
+        )],
     ),
     Fault { name: "heartbeats share the job's connection", replaced: &[], seed: 7, beats_with_job: true },
 ];
