@@ -98,6 +98,10 @@ enum Command {
     Groups(command::groups::Args),
     /// Backup jobs: list, show, cancel, retry
     Jobs(command::jobs::Args),
+    /// The archives that backups have left: list, show, pin, verify, reconcile
+    Records(command::records::Args),
+    /// Which archives would go, and by which rule
+    Retention(command::retention::Args),
     /// What went wrong and is not over: list, take notice
     Alarms(command::alarms::Args),
     Health(command::health::Args),
@@ -172,6 +176,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Hosts(args) => command::hosts::run(&global, args).await,
         Command::Groups(args) => command::groups::run(&global, args).await,
         Command::Jobs(args) => command::jobs::run(&global, args).await,
+        Command::Records(args) => command::records::run(&global, args).await,
+        Command::Retention(args) => command::retention::run(&global, args).await,
         Command::Alarms(args) => command::alarms::run(&global, args).await,
         Command::Health(args) => command::health::run(args).await,
         Command::Postgres(args) => command::postgres::run(&global, args, &shutdown).await,

@@ -18,6 +18,8 @@ pub mod postgres;
 mod progress;
 pub mod prune;
 mod read;
+pub mod records;
+pub mod retention;
 pub mod rollup;
 pub(crate) mod say;
 pub mod schedules;

@@ -11,11 +11,13 @@ pub mod hello;
 pub mod host;
 pub mod name;
 pub mod pending;
+pub mod record;
 pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod settle;
 pub mod slot;
 pub mod state;
+pub mod sweep;
 
 pub use error::JobError;

@@ -1,5 +1,7 @@
 //! The version of highwater's own schema, and which versions this build works with.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{DbError, Executor};
 
 /// The newest of highwater's own migrations.
@@ -8,6 +10,15 @@ pub const VERSION: i64 = 20;
 /// How far schema and build may be apart: one version either way, so that a rolling upgrade works, in which old and
 /// new processes run side by side before and after the migration.
 const DISTANCE: i64 = 1;
+
+/// Whether this process is upgrading the schema: an older one is no obstacle then, it is where the upgrade stands.
+static IS_UPGRADING: AtomicBool = AtomicBool::new(false);
+
+/// Lets this process work with older schemas from now on, for the hooks of the upgrade that it does. A hook of one of our own
+/// migrations therefore uses only what the migrations before it have made.
+pub fn begin_upgrade() {
+    IS_UPGRADING.store(true, Ordering::Relaxed);
+}
 
 /// How a database's schema stands to this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +49,9 @@ pub async fn fit(db: &impl Executor) -> Result<Fit, DbError> {
     let found = db.query_one(include_str!("../../sql/schema/version.sql"), &[]).await?;
     Ok(match found.get::<_, Option<i64>>("version") {
         None => Fit::Missing,
-        Some(found) if found < VERSION - DISTANCE => Fit::TooOld { found },
+        Some(found) if found < VERSION - DISTANCE && !IS_UPGRADING.load(Ordering::Relaxed) => {
+            Fit::TooOld { found }
+        }
         Some(found) if found > VERSION + DISTANCE => Fit::TooNew { found },
         Some(_) => Fit::Fits,
     })

@@ -186,6 +186,36 @@ pub async fn after_jobs(db: &impl Executor, jobs: &[Uuid]) -> Result<(), JobErro
     resolve(db, &over).await
 }
 
+/// Raises what is wrong for as long as it lasts (over RPO, missed, drift), and resolves what is over.
+///
+/// # Errors
+///
+/// [`JobError::UnknownWord`]; what the server says.
+pub async fn standing(db: &impl Executor) -> Result<(usize, usize), JobError> {
+    let rows = db.query(include_str!("../../sql/job/alarm/standing.sql"), &[]).await?;
+    let (mut raised, mut over) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let kind = known(Kind::read, row.get("kind"))?;
+        let (tenant, subject) = (row.get("tenant"), row.get("subject"));
+        if row.get("holds") {
+            raised.push(Draft {
+                tenant,
+                host: row.get("host"),
+                source_group: row.get("source_group"),
+                job: None,
+                kind,
+                subject,
+                message: row.get("message"),
+            });
+        } else {
+            over.push(Over { tenant, kind, subject });
+        }
+    }
+    raise(db, &raised).await?;
+    resolve(db, &over).await?;
+    Ok((raised.len(), over.len()))
+}
+
 /// Alarms, newest first; open ones only unless `all`.
 ///
 /// # Errors

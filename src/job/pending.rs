@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{JobError, hello};
+use super::{JobError, hello, record};
 use crate::db::{Executor, Row, Session};
 use crate::ground::cron::Cron;
 use crate::ground::wire::fire::{Fire, Fired};
@@ -51,8 +51,13 @@ pub async fn claim(session: &mut Session, host: HostId) -> Result<Vec<Assignment
     tx.query(include_str!("../../sql/job/choose_runs.sql"), &[&host.0]).await?;
     let given =
         tx.query(include_str!("../../sql/job/dispatch_jobs.sql"), &[&host.0, &ANSWER_SECONDS]).await?;
+    let mut assignments = given.iter().map(assignment).collect::<Result<Vec<Assignment>, JobError>>()?;
+    // As many as may run on one host at once.
+    for assignment in &mut assignments {
+        assignment.prune = record::begin_pruning(&tx, assignment.source_group, assignment.repository).await?;
+    }
     tx.commit().await?;
-    given.iter().map(assignment).collect()
+    Ok(assignments)
 }
 
 fn assignment(row: &Row) -> Result<Assignment, JobError> {

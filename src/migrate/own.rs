@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("V10__job_in_code.sql", include_str!("../../migrations/V10__job_in_code.sql")),
     ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),
     ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
+    ("V14__backup_sweeps.sql", include_str!("../../migrations/V14__backup_sweeps.sql")),
     ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
     ("V20__cron.sql", include_str!("../../migrations/V20__cron.sql")),
 ];

@@ -17,7 +17,7 @@ use super::probe::{self, Pooler};
 use super::setup::{Migrations, Setup};
 use super::standing::Standing;
 use crate::db::connect::restore;
-use crate::db::{DbError, Session};
+use crate::db::{DbError, Session, schema};
 use crate::ground::shutdown::{Shutdown, Urgency};
 
 /// How far and how patiently.
@@ -51,6 +51,7 @@ pub async fn up(
     poll(&work, WORK_KEY, started, options.wait, shutdown, observer).await?;
     observer.observe(&Event::Locked { waited_ms: millis(started.elapsed()) });
 
+    schema::begin_upgrade();
     let run = Run { setup, shutdown, observer, lock: &lock };
     let applied = run.all(&mut work, &all, goal).await;
     let applied = match applied {

@@ -6,6 +6,7 @@ pub mod backups;
 pub mod drain;
 mod fence;
 pub mod prune;
+pub mod reports;
 pub mod verify;
 pub mod watch;
 
@@ -20,6 +21,7 @@ pub async fn handle(context: Context) -> Outcome {
         "backfill" => backfill::run(&context).await,
         "verify" => verify::run(&context).await,
         "backups" => backups::run(&context).await,
+        "reports" => reports::run(&context).await,
         "watch" => watch::run(&context).await,
         "age" => age::run(&context).await,
         "prune" => prune::run(&context).await,

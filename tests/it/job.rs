@@ -5,4 +5,6 @@ mod event;
 mod isolation;
 mod listing;
 mod order;
+mod record;
 mod site;
+mod upgrade;

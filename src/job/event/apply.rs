@@ -17,12 +17,16 @@ use crate::db::{DbError, Executor, Session, Tx};
 use crate::ground::wire::event::{Event, digest};
 use crate::ground::wire::fact::{self, Fact};
 use crate::ground::wire::id::{HostId, JobId};
+use crate::ground::wire::state::StepState;
 use crate::ground::wire::verdict::{Line, Verdict};
 use crate::job::JobError;
 use crate::job::alarm;
 
 /// How often a batch that lost a deadlock is tried.
 const TRIES: u32 = 3;
+
+/// The action that removes an archive; its parameter is the record.
+const REMOVE: &str = "remove";
 
 /// A report that can be read, with what decides over it.
 struct Sent {
@@ -392,6 +396,16 @@ impl Board {
         let steps: Vec<&Step> = self.changed_steps.iter().filter_map(|key| self.steps.get(key)).collect();
         if !steps.is_empty() {
             tx.query(include_str!("../../../sql/job/event/write_steps.sql"), &[&json!(steps)]).await?;
+        }
+        // What was removed: `remove/RECORD` succeeded.
+        let removed: Vec<Uuid> = steps
+            .iter()
+            .filter(|step| step.action == REMOVE && step.state == StepState::Succeeded)
+            .filter_map(|step| Uuid::try_parse(step.name.split_once('/')?.1).ok())
+            .collect();
+        if !removed.is_empty() {
+            let statement = include_str!("../../../sql/job/event/prune_records.sql");
+            tx.query(statement, &[&self.host.0, &removed]).await?;
         }
         let records: Vec<&Record> = self
             .records
