@@ -1,7 +1,7 @@
 //! Alarms: raised once for one thing, however often it happens; acknowledged by a person; resolved when it is over.
 //!
 //! What raises an alarm writes it in its own transaction, so that nothing goes wrong without one. Telling somebody is
-//! another matter: each raise and each resolution leaves one row for each channel, which the worker delivers.
+//! another matter: each raise and each resolution leaves one row for each channel that wants to be told.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
