@@ -1,6 +1,21 @@
-//! What runs on a backup host: an outbox that loses no report. It needs no database; it speaks HTTP with a worker.
+//! What runs on a backup host: runs as graphs of actions, their archives, and an outbox that loses no report. It needs
+//! no database; it speaks HTTP with a worker.
 
+pub mod archive;
+pub mod by_hand;
+mod clock;
+pub mod config;
 mod error;
+pub mod forecast;
+pub mod gate;
+pub mod graph;
+mod journal;
 pub mod outbox;
+mod process;
+pub mod restic;
+pub mod run;
+pub mod settings;
+mod tree;
 
+pub use clock::HostClock;
 pub use error::AgentError;

@@ -105,6 +105,8 @@ enum Command {
     /// What went wrong and is not over: list, take notice
     Alarms(command::alarms::Args),
     Health(command::health::Args),
+    /// On a backup host: run backups and report them
+    Agent(command::agent::Args),
     /// What a backup host has to tell, and what was refused; asks no server
     Outbox(command::outbox::Args),
     /// The embedded Postgres that is used when no database is named
@@ -169,6 +171,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
         Command::Plans(args) => command::plans::run(&global, args).await,
         Command::Job(args) => command::job::run(&global, args).await,
+        Command::Agent(args) => command::agent::run(&global, args, &shutdown).await,
         Command::Outbox(args) => command::outbox::run(&global, args).await,
         Command::Schedules(args) => command::schedules::run(&global, args).await,
         Command::Slots(args) => command::slots::run(&global, args).await,

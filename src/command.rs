@@ -1,5 +1,6 @@
 //! One file per subcommand: flags, one call, printing. No SQL, no decisions.
 
+pub mod agent;
 pub mod alarms;
 pub mod backfill;
 pub mod catchups;

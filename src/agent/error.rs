@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::archive::ArchiveError;
+use super::graph::GraphError;
+use super::settings::SettingsError;
 use crate::ground::exit::Exit;
+use crate::ground::wire::id::RepositoryId;
 
 /// An error of the agent.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,23 @@ pub enum AgentError {
     UnknownEntry { name: String },
     #[error("entry {name} waits to be sent; only entries in conflict/ and dead/ can be retried")]
     NotRefused { name: String },
+    /// What the server once sent cannot be read.
+    #[error("{} is no configuration ({reason}); remove it, the server sends it again", path.display())]
+    BadConfig { path: PathBuf, reason: String },
+    #[error("{} has no configuration from a server yet; \"highwater agent run\" fetches it", path.display())]
+    NoConfig { path: PathBuf },
+    #[error("there is no group \"{name}\"; the server knows: {known}")]
+    UnknownGroup { name: String, known: String },
+    #[error("the server does not say what repository {id} is")]
+    UnknownRepository { id: RepositoryId },
+    #[error("{count} faults in the configuration")]
+    Faulty { count: usize },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     #[error("entry {name} cannot be read, so it cannot be sent; \"highwater outbox drop\" removes it")]
     Unreadable { name: String },
 }
@@ -55,7 +76,22 @@ impl AgentError {
             | AgentError::BadEpoch { .. }
             | AgentError::UnknownEntry { .. }
             | AgentError::NotRefused { .. }
-            | AgentError::Unreadable { .. } => Exit::Usage,
+            | AgentError::Unreadable { .. }
+            | AgentError::BadConfig { .. }
+            | AgentError::NoConfig { .. }
+            | AgentError::UnknownGroup { .. }
+            | AgentError::UnknownRepository { .. }
+            | AgentError::Faulty { .. }
+            | AgentError::Settings(_)
+            | AgentError::Graph(_) => Exit::Usage,
+            AgentError::Archive(error) => match error {
+                ArchiveError::Damaged { .. } => Exit::Drift,
+                ArchiveError::File { .. } => Exit::Unexpected,
+                ArchiveError::Exists { .. }
+                | ArchiveError::Unknown { .. }
+                | ArchiveError::OtherGroup { .. }
+                | ArchiveError::InTheWay { .. } => Exit::Usage,
+            },
             AgentError::File { .. } | AgentError::DiskFull { .. } | AgentError::OutboxFull { .. } => {
                 Exit::Unexpected
             }

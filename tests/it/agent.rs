@@ -1,5 +1,6 @@
 //! The agent: its outbox and its runs. No test here needs a database.
 
+mod backup;
 mod field;
 mod outbox;
 mod outbox_kill;

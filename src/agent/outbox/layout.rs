@@ -148,7 +148,12 @@ impl Layout {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), AgentError> {
+/// Makes a directory that only the agent's user may look into.
+///
+/// # Errors
+///
+/// [`AgentError::File`].
+pub fn make_directory(path: &Path) -> Result<(), AgentError> {
     let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path);
     made.map_err(|error| AgentError::file("make", path, error))?;
     // The mode at creation is cut by the umask, and an old directory may have another.
