@@ -22,6 +22,7 @@ pub mod name;
 pub mod prune;
 pub mod quote;
 pub mod read;
+pub mod relation;
 pub mod render;
 pub mod shape;
 pub mod source;

@@ -4,6 +4,7 @@
 SELECT attribute.attname::text AS name,
        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) AS type,
        pg_catalog.format_type(attribute.atttypid, NULL) AS base_type,
+       attribute.atttypid::int8 AS type_id,
        CASE WHEN attribute.attcollation <> type.typcollation
             THEN pg_catalog.quote_ident(namespace.nspname) || '.' || pg_catalog.quote_ident(coll.collname) END AS collation_name,
        attribute.attnotnull AS not_null,

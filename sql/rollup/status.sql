@@ -35,6 +35,12 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        pg_catalog.to_regclass(rollup.source) IS NOT NULL AS has_source,
        EXISTS (SELECT FROM highwater.rollup_watch AS watch WHERE watch.rollup = rollup.name) AS has_watch,
        coalesce(bare.relations, '{}') AS bare_relations,
+       ARRAY(SELECT moved.name FROM highwater.moved_relations(rollup.name) AS moved
+              WHERE pg_catalog.to_regclass(moved.root) IS NOT NULL AND NOT (moved.is_here AND moved.relation IN (SELECT highwater.bare_relations(rollup.source)::oid))
+              ORDER BY moved.name) AS moved_relations,
+       ARRAY(SELECT present.name FROM highwater.relations_of(rollup.name) AS present
+              WHERE EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS fed WHERE fed.srrelid = present.relation)
+              ORDER BY present.name) AS subscribed_relations,
        rollup.last_error, rollup.last_error_at
   FROM highwater.rollup AS rollup
   LEFT JOIN covered ON covered.rollup = rollup.name

@@ -4,7 +4,9 @@
 -- search_path is pinned, so that no caller can redirect it. The plan is made by a session's first statement, which
 -- mostly has one row, and is then kept: without enable_sort = off a COPY would sort its rows to find its few buckets,
 -- which doubles what capture costs it. Rows without a countable time are left aside: a writer is never failed by
--- capture.
+-- capture. So neither by a column that is not there any more: then everything is marked, until somebody looks. An index
+-- holds on to its columns, tells the new name of a renamed one, and is gone with a dropped or retyped one; asking it costs
+-- a third of asking the catalog, and, unlike a handler of exceptions, no transaction id and no subtransaction.
 CREATE OR REPLACE FUNCTION {{capture}}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off
 AS {{quote}}

@@ -81,6 +81,11 @@ DECLARE
   v_month timestamptz;
   v_is_counted boolean;
   v_made bigint := 0;
+  v_lo timestamptz[];
+  v_hi timestamptz[];
+  v_marked timestamptz[];
+  v_from timestamptz;
+  v_to timestamptz;
 BEGIN
   PERFORM highwater.assert_read_committed();
 {{expand_watches}}  SELECT r.census_at IS NOT NULL INTO STRICT v_is_counted FROM highwater.rollup AS r WHERE r.name = {{name_literal}};
@@ -103,11 +108,18 @@ BEGIN
     v_made := v_made + 1;
   END LOOP;
   WITH claimed AS (
-    DELETE FROM {{wide}} AS w WHERE NOT w.split RETURNING w.lo, w.hi, w.marked_at
+    DELETE FROM {{wide}} AS w WHERE NOT w.split RETURNING w.lo, w.hi, w.recount, w.marked_at
+  ), range AS (
+    SELECT c.lo, c.hi, bool_or(c.recount) AS recount, min(c.marked_at) AS marked_at FROM claimed AS c GROUP BY c.lo, c.hi
   )
+  SELECT array_agg(r.lo), array_agg(r.hi), array_agg(r.marked_at), min(r.lo) FILTER (WHERE r.recount), max(r.hi) FILTER (WHERE r.recount)
+    INTO v_lo, v_hi, v_marked, v_from, v_to FROM range AS r;
+  IF v_from IS NOT NULL THEN
+    v_made := v_made + {{census}}(v_from, v_to);
+  END IF;
   INSERT INTO {{wide}} (lo, hi, split, marked_at)
   SELECT greatest(c.lo, s.slice_start), least(c.hi, s.slice_end), true, c.marked_at
-    FROM (SELECT claimed.lo, claimed.hi, min(claimed.marked_at) AS marked_at FROM claimed GROUP BY claimed.lo, claimed.hi) AS c
+    FROM unnest(v_lo, v_hi, v_marked) AS c (lo, hi, marked_at)
     JOIN highwater.rollup_slice AS s ON s.slice_start < c.hi AND s.slice_end > c.lo
    WHERE s.rollup = {{name_literal}};
   RETURN v_made;
@@ -243,7 +255,7 @@ DECLARE
   v_patient timestamptz := v_began - p_patience;
 BEGIN
   PERFORM highwater.assert_read_committed();
-  marks := 0; buckets := 0; rows_added := 0; rows_changed := 0; rows_removed := 0;
+  marks := 0; buckets := 0; rows_added := 0; rows_changed := 0; rows_removed := 0; is_abreast := false;
   -- What waits for its expansion comes first, or buckets that are marked all the time would keep it waiting. What another
   -- expansion holds is passed over while there is something else to do.
   IF EXISTS (SELECT FROM {{wide}} AS w WHERE NOT w.split FOR UPDATE SKIP LOCKED){{or_free_key}} THEN

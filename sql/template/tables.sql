@@ -21,6 +21,7 @@ CREATE TABLE {{wide}} (
   lo timestamptz NOT NULL,
   hi timestamptz NOT NULL,
   split boolean NOT NULL DEFAULT false,
+  recount boolean NOT NULL DEFAULT false,
   marked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   CONSTRAINT {{wide_name}}_half_open CHECK (lo < hi)
 );
@@ -28,4 +29,5 @@ COMMENT ON TABLE {{wide}} IS 'Append-only: everything in [lo, hi) may have chang
 COMMENT ON COLUMN {{wide}}.lo IS 'Start of the range, inclusive.';
 COMMENT ON COLUMN {{wide}}.hi IS 'End of the range, exclusive.';
 COMMENT ON COLUMN {{wide}}.split IS 'True once the range lies within one slice.';
+COMMENT ON COLUMN {{wide}}.recount IS 'True where rows may have come to months that the ledger does not know: the expansion counts months first.';
 COMMENT ON COLUMN {{wide}}.marked_at IS 'Database clock when the change was made, before its commit.';

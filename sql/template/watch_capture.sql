@@ -6,7 +6,10 @@ CREATE OR REPLACE FUNCTION {{capture}}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off SET extra_float_digits = 3
 AS {{quote}}
 BEGIN
-  IF TG_OP = 'INSERT' THEN
+  IF TG_OP <> 'TRUNCATE' AND {{has_lost_columns}} THEN
+    -- a column was renamed, dropped or retyped: which keys have changed cannot be said any more
+{{on_truncate}}
+  ELSIF TG_OP = 'INSERT' THEN
 {{on_insert}}
   ELSIF TG_OP = 'UPDATE' THEN
 {{on_update}}

@@ -8,7 +8,7 @@ use tracing::debug;
 use super::error::RollupError;
 use super::name::RollupName;
 use super::stop::unless_stopped;
-use super::{install, ledger, render};
+use super::{install, ledger, relation, render};
 use crate::db::{DbError, Executor, Param, Row, Session};
 use crate::ground::shutdown::Shutdown;
 
@@ -81,8 +81,7 @@ pub async fn run(
     name: &RollupName,
     shutdown: &Shutdown,
 ) -> Result<Report, RollupError> {
-    let shape = install::load(session, name).await?;
-    let result = drain(session, name, &shape, shutdown).await;
+    let result = prepared(session, name, shutdown).await;
     let noted = match &result {
         Ok(_) => ledger::record_error(session, name, None).await,
         Err(error) => ledger::record_error(session, name, Some(&error.to_string())).await,
@@ -90,6 +89,16 @@ pub async fn run(
     let report = result?;
     noted?;
     Ok(report)
+}
+
+async fn prepared(
+    session: &mut Session,
+    name: &RollupName,
+    shutdown: &Shutdown,
+) -> Result<Report, RollupError> {
+    let shape = install::load(session, name).await?;
+    relation::follow(session, name, true).await?;
+    drain(session, name, &shape, shutdown).await
 }
 
 async fn drain(

@@ -7,7 +7,8 @@ use super::error::RollupError;
 use super::live;
 use super::name::RollupName;
 use super::quote::{TableName, identifier};
-use super::render;
+use super::relation;
+use super::render::{self, Keeper};
 use super::shape::Shape;
 use super::source;
 use super::watched;
@@ -47,7 +48,9 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     let shape = Shape::discover(tx, definition).await?;
     source::require_index(tx, name, &shape.source).await?;
     tx.batch(&render::tables(&shape)).await?;
-    tx.batch(&render::functions(&shape)).await?;
+    // Functions and views name no column that the query does not read: an application must stay free to change those.
+    let used = live::used_columns(tx, &shape).await?;
+    tx.batch(&render::functions(&render::live::narrow(&shape, &used))).await?;
     watched::prove(tx, &shape).await?;
     prove_comparable(tx, &shape).await?;
     live::install(tx, &shape).await?;
@@ -71,6 +74,7 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     install_capture(tx, &shape.source.table, &shape.source.relations).await?;
     watched::remember(tx, &shape).await?;
     install_watches(tx, &shape).await?;
+    relation::remember(tx, name).await?;
     // An empty source has no history to fill: the rollup is complete from the start. Looked at after the triggers
     // have waited for writers, so that nothing slips between.
     let row = tx.query_one(&render::is_empty(&shape), &[]).await?;
@@ -121,9 +125,14 @@ async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), Rollu
     let source = source::Source::find(tx, definition).await?;
     let quoted = source.table.quoted();
     let row = tx.query_one(include_str!("../../sql/rollup/bare_relations.sql"), &[&quoted]).await?;
+    let moved = relation::moved(tx, &definition.name).await?;
     let shapes = install_capture(tx, &source.table, &source.relations).await?;
     for shape in &shapes {
         install_watches(tx, shape).await?;
+    }
+    for shape in shapes.iter().filter(|shape| shape.definition.name == definition.name) {
+        relation::mark(tx, &shape.definition.name, &moved).await?;
+        relation::remember(tx, &shape.definition.name).await?;
     }
     if row.get::<_, i64>("bare") > 0 {
         for shape in shapes {
@@ -176,13 +185,29 @@ pub(super) async fn install_capture(
         tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?;
         return Ok(shapes);
     }
-    let mut text = render::capture(&function, &shapes);
+    let mut rollups = Vec::with_capacity(shapes.len());
+    for shape in &shapes {
+        rollups.push((shape.clone(), keeper(tx, shape).await?));
+    }
+    let mut text = render::capture(&function, &rollups);
     for relation in relations {
         text.push('\n');
         text.push_str(&render::triggers(&function, relation));
     }
     tx.batch(&text).await?;
     Ok(shapes)
+}
+
+/// The index that tells capture whether its columns are still what they were.
+async fn keeper(tx: &Tx<'_>, shape: &Shape) -> Result<Option<Keeper>, RollupError> {
+    let source = &shape.source;
+    let tenant = source.tenant.as_ref().map(|tenant| tenant.name.clone());
+    let statement = include_str!("../../sql/rollup/capture_index.sql");
+    let found = tx.query_opt(statement, &[&source.table.quoted(), &source.time, &tenant]).await?;
+    Ok(found.map(|row| Keeper {
+        id: row.get("id"),
+        columns: [row.get("first")].into_iter().chain(row.get::<_, Option<String>>("second")).collect(),
+    }))
 }
 
 /// Capture on every table that a rollup watches.

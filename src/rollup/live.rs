@@ -11,12 +11,21 @@ use crate::db::{Executor, Tx};
 ///
 /// What the server says, such as a missing right to create temporary tables.
 pub(super) async fn install(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
-    tx.batch(&live::used_columns_probe(shape)).await?;
-    let probe = format!("pg_temp.{}", live::USED_COLUMNS_VIEW);
-    let rows = tx.query(include_str!("../../sql/rollup/used_columns.sql"), &[&probe]).await?;
-    let used: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
-    tx.batch(live::USED_COLUMNS_END).await?;
+    let used = used_columns(tx, shape).await?;
     tx.batch(&live::view(shape, &used)).await?;
     tx.batch(&read::function(shape)).await?;
     Ok(())
+}
+
+/// Columns of the source that the query reads; empty when it reads whole rows.
+///
+/// # Errors
+///
+/// As [`install`].
+pub(super) async fn used_columns(tx: &Tx<'_>, shape: &Shape) -> Result<Vec<String>, RollupError> {
+    tx.batch(&live::used_columns_probe(shape)).await?;
+    let probe = format!("pg_temp.{}", live::USED_COLUMNS_VIEW);
+    let rows = tx.query(include_str!("../../sql/rollup/used_columns.sql"), &[&probe]).await?;
+    tx.batch(live::USED_COLUMNS_END).await?;
+    Ok(rows.iter().map(|row| row.get("name")).collect())
 }

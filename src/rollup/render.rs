@@ -17,8 +17,8 @@ pub mod read;
 mod template;
 pub mod watch;
 
-pub use part::capture_function;
 pub(super) use part::whole_query;
+pub use part::{Keeper, capture_function};
 use template::Template;
 
 /// Dollar-quote tags begin with this word; a query that holds it is refused.
@@ -184,12 +184,13 @@ pub const FUNCTIONS: [&str; 10] =
     ["census", "month", "ahead", "expand", "attach", "watermark", "rebuild", "fill", "drain", "window"];
 
 /// The capture function of a source, for all rollups over it; none left means there is nothing to capture.
-pub fn capture(function: &TableName, shapes: &[Shape]) -> String {
-    let statements =
-        |rows: &str| -> String { shapes.iter().map(|shape| part::capture_statement(shape, rows)).collect() };
-    let truncate: String = shapes
+pub fn capture(function: &TableName, rollups: &[(Shape, Option<Keeper>)]) -> String {
+    let statements = |rows: &str| -> String {
+        rollups.iter().map(|(shape, keeper)| part::capture_statement(shape, keeper.as_ref(), rows)).collect()
+    };
+    let truncate: String = rollups
         .iter()
-        .map(|shape| {
+        .map(|(shape, _)| {
             Template::new(include_str!("../../sql/template/capture_truncate.sql")).names(shape).render()
         })
         .collect();
@@ -224,6 +225,12 @@ pub fn uncounted(shape: &Shape) -> String {
         shape.source.table.quoted(),
         calendar.countable
     )
+}
+
+/// What a definition says, over what is there now: its query, and `affects` of each watched table.
+pub(super) fn statements_of(shape: &Shape) -> Vec<String> {
+    let affects = shape.watched.iter().map(|watched| watch::affects(watched, &watch::no_key(watched)));
+    [whole_query(&shape.definition, &shape.source)].into_iter().chain(affects).collect()
 }
 
 /// Whether the source holds no row at all.
@@ -319,6 +326,14 @@ pub(super) fn mark_ranges(shape: &Shape) -> String {
     )
     .names(shape)
     .render()
+}
+
+/// Marks a range as changed in which months may be new: `$1` and `$2` text, instants or infinite.
+pub(super) fn mark_recounted(name: &RollupName) -> String {
+    format!(
+        "INSERT INTO {SCHEMA}.{} (lo, hi, recount) VALUES ($1::text::timestamptz, $2::text::timestamptz, true)",
+        identifier(&format!("{name}_wide"))
+    )
 }
 
 /// Marks everything as changed.

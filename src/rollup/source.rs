@@ -13,6 +13,8 @@ pub struct Column {
     pub type_name: String,
     /// Without its modifier: what a copy of the value is stored as, so that a wider source never overflows it.
     pub base_type: String,
+    /// `pg_type.oid`.
+    pub type_id: i64,
     /// Qualified and quoted; `None` when it is the type's own.
     pub collation: Option<String>,
     pub not_null: bool,
@@ -52,6 +54,7 @@ pub(super) async fn columns(db: &impl Executor, relation: &str) -> Result<Vec<Co
             name: row.get("name"),
             type_name: row.get("type"),
             base_type: row.get("base_type"),
+            type_id: row.get("type_id"),
             collation: row.get("collation_name"),
             not_null: row.get("not_null"),
             category: row.get("category"),

@@ -151,9 +151,11 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
         };
         let is_counted = row.get::<_, Option<DateTime<Utc>>>("census_at").is_some();
         let bare: Vec<String> = row.get("bare_relations");
+        let (moved, subscribed) = (row.get("moved_relations"), row.get("subscribed_relations"));
         status.judge(row.get("has_source"), is_counted, &bare, misfit);
         status.judge_marks(horizon.as_ref());
         status.judge_aside(row.get("aside_seconds"));
+        status.warn_of_silent_changes(moved, subscribed);
         rollups.push(status);
     }
     let health = rollups.iter().map(|rollup| rollup.health).max().unwrap_or(Health::Ok);
@@ -178,6 +180,14 @@ async fn uncounted(
     };
     let tx = session.begin().await?;
     tx.batch(UNCOUNTED_TIMEOUT).await?;
+    tx.batch(&format!("SET LOCAL search_path = {}", render::search_path(&shape.definition))).await?;
+    for statement in render::statements_of(&shape) {
+        match tx.query(&format!("EXPLAIN {statement}"), &[]).await {
+            Ok(_) | Err(DbError::Cancelled(_)) => {}
+            Err(error @ DbError::Lost(_)) => return Err(error.into()),
+            Err(error) => return Ok((None, Some(format!("the definition does not run any more: {error}")))),
+        }
+    }
     match tx.query_one(&render::uncounted(&shape), &[]).await {
         Ok(row) => Ok((Some(row.get("rows")), None)),
         Err(DbError::Cancelled(_)) => Ok((None, None)),
@@ -195,7 +205,11 @@ impl RollupStatus {
                 format!("source {} is gone; \"highwater rollup drop {name}\"", self.source),
             );
         } else if let Some(misfit) = misfit {
-            self.note(Health::Critical, misfit);
+            let problem = format!(
+                "{misfit}; make it as it was, or \"highwater rollup drop {name}\" and add a definition that fits what is there \
+                 now; changes are marked meanwhile, and none is lost"
+            );
+            self.note(Health::Critical, problem);
         }
         if !bare.is_empty() {
             let problem = format!(
@@ -261,6 +275,27 @@ impl RollupStatus {
             let problem = format!(
                 "{changes} came for months before {}, which keep has dropped",
                 before.format("%Y-%m")
+            );
+            self.note(Health::Warning, problem);
+        }
+    }
+
+    /// Changes that fire no trigger.
+    fn warn_of_silent_changes(&mut self, moved: Vec<String>, subscribed: Vec<String>) {
+        let name = self.name.clone();
+        if !moved.is_empty() {
+            let problem = format!(
+                "{} came or went as a partition, which fires no trigger; the next drain makes up for it: \"highwater rollup \
+                 drain {name}\"",
+                moved.join(", ")
+            );
+            self.note(Health::Warning, problem);
+        }
+        if !subscribed.is_empty() {
+            let problem = format!(
+                "{} is fed by a subscription, whose changes fire no trigger; mark what it brings: \"highwater rollup mark \
+                 {name} --from --to\"",
+                subscribed.join(", ")
             );
             self.note(Health::Warning, problem);
         }

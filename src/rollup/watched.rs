@@ -6,7 +6,7 @@
 
 use super::error::RollupError;
 use super::quote::{TableName, identifier};
-use super::render::{self, watch};
+use super::render::watch;
 use super::shape::{SCHEMA, Shape};
 use super::source::{self, Column};
 use crate::db::{Executor, Tx};
@@ -18,7 +18,8 @@ pub struct Watched {
     pub ordinal: i32,
     pub table: TableName,
     pub key: Column,
-    pub columns: Vec<String>,
+    /// Key and columns that are compared.
+    pub columns: Vec<Column>,
     pub affects: String,
 }
 
@@ -45,15 +46,11 @@ pub(super) async fn find(
                 )));
             }
         }
-        let key = columns.into_iter().find(|column| column.name == watch.key);
+        let key = columns.iter().find(|column| column.name == watch.key).cloned();
         let key = key.ok_or_else(|| misfit(format!("the watched table {table} has no key")))?;
-        found.push(Watched {
-            ordinal,
-            table,
-            key,
-            columns: watch.columns.clone(),
-            affects: watch.affects.clone(),
-        });
+        let is_read = |column: &Column| column.name == watch.key || watch.columns.contains(&column.name);
+        let columns = columns.into_iter().filter(is_read).collect();
+        found.push(Watched { ordinal, table, key, columns, affects: watch.affects.clone() });
     }
     Ok(found)
 }
@@ -155,6 +152,11 @@ pub(super) async fn tables(db: &impl Executor, name: &super::RollupName) -> Resu
     Ok(rows.iter().map(|row| row.get("relation")).collect())
 }
 
+/// The triggers of one relation of a watched table.
+pub(super) fn triggers(table: &TableName, relation: &TableName) -> String {
+    watch::triggers(&watch::capture_function(table), relation)
+}
+
 /// Writes the capture function of a watched table anew from the rollups that watch it, and its triggers on every
 /// relation. Without such a rollup left, both go.
 pub(super) async fn install_capture(tx: &Tx<'_>, table: &TableName) -> Result<(), RollupError> {
@@ -173,7 +175,7 @@ pub(super) async fn install_capture(tx: &Tx<'_>, table: &TableName) -> Result<()
     let mut text = watch::capture(&function, table, &shapes);
     for relation in source::relations(tx, table).await? {
         text.push('\n');
-        text.push_str(&render::watch::triggers(&function, &relation));
+        text.push_str(&triggers(table, &relation));
     }
     Ok(tx.batch(&text).await?)
 }

@@ -125,7 +125,7 @@ async fn templates_are_understood(definition: &str, source: &str, name: &str, ro
     tx.batch(&render::tables(&shape)).await.unwrap();
     tx.batch(&render::functions(&shape)).await.unwrap();
     let capture = render::capture_function(&shape.source.table);
-    tx.batch(&render::capture(&capture, std::slice::from_ref(&shape))).await.unwrap();
+    tx.batch(&render::capture(&capture, &[(shape.clone(), None)])).await.unwrap();
     tx.batch(&render::triggers(&capture, &shape.source.table)).await.unwrap();
     tx.batch("DELETE FROM highwater.rollup_slice").await.unwrap();
     for call in [

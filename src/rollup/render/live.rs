@@ -92,7 +92,7 @@ pub(super) fn spans(shape: &Shape) -> String {
 }
 
 /// The shape with only those columns of the source that the query reads; tenant and time are always among them.
-pub(super) fn narrow(shape: &Shape, used: &[String]) -> Shape {
+pub(in crate::rollup) fn narrow(shape: &Shape, used: &[String]) -> Shape {
     let mut narrowed = shape.clone();
     if !used.is_empty() {
         let Source { columns, time, tenant, .. } = &mut narrowed.source;

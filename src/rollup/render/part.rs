@@ -330,11 +330,51 @@ pub(super) fn mark_values(shape: &Shape, calendar: &Calendar<'_>) -> String {
     }
 }
 
+/// An index of the source that begins with the columns that capture reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// Its identity in the catalog.
+    pub id: i64,
+    /// The columns as `pg_get_indexdef` tells them.
+    pub columns: Vec<String>,
+}
+
+/// Whether the columns that capture reads are what they were: by the index, else by the catalog.
+fn columns_are_kept(shape: &Shape, keeper: Option<&Keeper>) -> String {
+    let is_time = |column: &&Column| column.name == shape.source.time;
+    let time = shape.source.columns.iter().find(is_time);
+    let lost = has_lost_columns(shape.source.tenant.iter().chain(time));
+    match keeper {
+        Some(keeper) => {
+            let told: Vec<String> = (1..)
+                .zip(&keeper.columns)
+                .map(|(place, name)| {
+                    format!("pg_get_indexdef({}, {place}, true) = {}", keeper.id, literal(name))
+                })
+                .collect();
+            format!("({}) IS TRUE OR NOT {lost}", told.join(" AND "))
+        }
+        None => format!("NOT {lost}"),
+    }
+}
+
+/// Asks the catalog about columns of the table that a trigger fires for.
+pub(super) fn has_lost_columns<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    let (names, types): (Vec<String>, Vec<String>) =
+        columns.map(|column| (literal(&column.name), column.type_id.to_string())).unzip();
+    format!(
+        "highwater.has_lost_columns(TG_RELID, ARRAY[{}], ARRAY[{}]::oid[])",
+        names.join(", "),
+        types.join(", ")
+    )
+}
+
 /// One INSERT of a capture function.
-pub(super) fn capture_statement(shape: &Shape, rows: &str) -> String {
+pub(super) fn capture_statement(shape: &Shape, keeper: Option<&Keeper>, rows: &str) -> String {
     let calendar = Calendar::of(&shape.source);
     let columns = if shape.source.tenant.is_some() { "tenant, bucket" } else { "bucket" };
     Template::new(include_str!("../../../sql/template/capture_statement.sql"))
+        .set("columns_are_kept", columns_are_kept(shape, keeper))
         .set("mark_columns", columns.to_owned())
         .set("mark_values", mark_values(shape, &calendar))
         .set("rows", rows.to_owned())

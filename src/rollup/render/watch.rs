@@ -1,10 +1,13 @@
 //! What a rollup with watched tables has besides: the table of changed keys, capture, expansion.
 
+use std::collections::BTreeMap;
+
 use super::part::{self, Calendar};
 use super::template::Template;
 use super::{QUOTE, TAG};
 use crate::rollup::quote::{TableName, identifier};
 use crate::rollup::shape::{SCHEMA, Shape};
+use crate::rollup::source::Column;
 use crate::rollup::watched::Watched;
 
 /// Changed keys that one expansion claims from each watched table: some of them touch thousands of events.
@@ -180,6 +183,9 @@ pub(in crate::rollup) fn capture_function(table: &TableName) -> TableName {
 
 /// The capture function of a watched table, for all rollups that watch it.
 pub(in crate::rollup) fn capture(function: &TableName, table: &TableName, shapes: &[Shape]) -> String {
+    let watched = shapes.iter().flat_map(|shape| &shape.watched).filter(|watched| watched.table == *table);
+    let read: BTreeMap<&str, &Column> =
+        watched.flat_map(|watched| &watched.columns).map(|column| (column.name.as_str(), column)).collect();
     let each = |text: &'static str| -> String {
         let watches =
             shapes.iter().flat_map(|shape| shape.watched.iter().map(move |watched| (shape, watched)));
@@ -189,9 +195,8 @@ pub(in crate::rollup) fn capture(function: &TableName, table: &TableName, shapes
                 let images: Vec<String> = watched
                     .columns
                     .iter()
-                    .chain([&watched.key.name])
                     .enumerate()
-                    .map(|(place, name)| format!(", r.{}::text AS image_{place}", identifier(name)))
+                    .map(|(place, column)| format!(", r.{}::text AS image_{place}", identifier(&column.name)))
                     .collect();
                 Template::new(text)
                     .set("ordinal", watched.ordinal.to_string())
@@ -204,6 +209,7 @@ pub(in crate::rollup) fn capture(function: &TableName, table: &TableName, shapes
             .collect()
     };
     Template::new(include_str!("../../../sql/template/watch_capture.sql"))
+        .set("has_lost_columns", part::has_lost_columns(read.into_values()))
         .set("capture", function.quoted())
         .set("quote", QUOTE.to_owned())
         .set("on_insert", each(include_str!("../../../sql/template/watch_insert.sql")))

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::db::{DbError, Executor, Param, Session};
 use crate::ground::shutdown::Urgency;
 use crate::rollup::drain::{self, Outcome as Pass};
-use crate::rollup::{RollupError, RollupName, install, ledger};
+use crate::rollup::{RollupError, RollupName, install, ledger, relation};
 use crate::scheduler::handler::{Context, ending, lost};
 use crate::scheduler::outcome::Outcome;
 
@@ -51,6 +51,18 @@ pub async fn run(context: &Context) -> Outcome {
         Ok(_) => {}
         Err(RollupError::Unknown { .. }) => return Outcome::Done(json!({"note": "the rollup was dropped"})),
         Err(RollupError::Db(error)) => return ending(&error),
+        Err(error) => return note(context, &session, &name, &error).await,
+    }
+    match relation::follow(&mut session, &name, false).await {
+        Ok(0) => {}
+        Ok(tables) => {
+            info!(rollup = %name, tables, "partitions came or went: capture of {name} follows them")
+        }
+        // A writer holds the partition; the next minute's run tries again, and status tells meanwhile.
+        Err(RollupError::Db(error @ (DbError::LockTimeout(_) | DbError::Retry(_)))) => {
+            warn!(rollup = %name, error = %error, "cannot put capture of {name} on a new partition yet");
+        }
+        Err(RollupError::Db(error @ (DbError::Lost(_) | DbError::Connect { .. }))) => return ending(&error),
         Err(error) => return note(context, &session, &name, &error).await,
     }
     let mut tally = Tally::default();
