@@ -167,7 +167,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Backfill(args) => command::backfill::run(&global, args, &shutdown).await,
         Command::Rollup(args) => command::rollup::run(&global, args, &shutdown).await,
         Command::Prune(args) => command::prune::run(&global, args, &shutdown).await,
-        Command::Status(command::status::Args {}) => command::status::run(&global).await,
+        Command::Status(args) => command::status::run(&global, args).await,
         Command::Worker(args) => command::worker::run(&global, args, &shutdown).await,
         Command::Plans(args) => command::plans::run(&global, args).await,
         Command::Job(args) => command::job::run(&global, args).await,

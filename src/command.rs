@@ -30,4 +30,5 @@ pub mod status;
 mod table;
 mod teller;
 mod when;
+mod why;
 pub mod worker;

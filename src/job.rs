@@ -13,11 +13,13 @@ pub mod name;
 pub mod pending;
 pub mod record;
 pub mod retention;
+pub mod rpo;
 pub mod schedule;
 pub mod secret;
 pub mod settle;
 pub mod slot;
 pub mod state;
 pub mod sweep;
+pub mod why;
 
 pub use error::JobError;

@@ -9,7 +9,7 @@ ready AS MATERIALIZED (
     FROM highwater.pending_run AS run
     JOIN highwater.backup_job AS job ON job.pending_run = run.id
    CROSS JOIN moment
-   WHERE run.host = $1 AND run.settled_at IS NULL AND run.state IN ('claimed', 'dispatched')
+   WHERE run.host = $1 AND run.settled_at IS NULL AND run.job IS NOT NULL AND run.state IN ('claimed', 'dispatched')
      AND run.not_before <= moment.now AND run.lease_until IS NULL
      AND (job.state = 'queued'
           OR (run.state = 'claimed' AND job.state IN ('dispatched', 'lost') AND job.started_at IS NULL

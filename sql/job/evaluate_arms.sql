@@ -36,6 +36,8 @@ due AS MATERIALIZED (
     FROM standing
     JOIN highwater.overdue AS overdue ON overdue.host = standing.host
    WHERE standing.is_there AND NOT standing.is_busy
+   -- all of it is found before the first run is written, which the looks into runs in hand would otherwise wade through
+   ORDER BY overdue.schedule, overdue.source_group
 ), owed AS (
   SELECT behind.tenant, behind.host, behind.schedule, behind.source_group, behind.last_slot AS slot_at
     FROM behind
@@ -56,10 +58,5 @@ due AS MATERIALIZED (
          dispatches = 0, lease_until = NULL, settled_at = NULL, why = 'the run that served it came to nothing'
    WHERE known.state = 'superseded'
   RETURNING known.schedule, known.source_group, known.slot_at
-), told AS (
-  UPDATE highwater.run_slot AS slot
-     SET why = 'waits to be caught up with'
-    FROM run
-   WHERE slot.schedule = run.schedule AND slot.source_group = run.source_group AND slot.slot_at = run.slot_at
 )
 SELECT (SELECT count(*) FROM due) AS looked_at, (SELECT count(*) FROM kept) AS kept, (SELECT count(*) FROM run) AS runs

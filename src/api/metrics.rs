@@ -91,6 +91,28 @@ fn database(page: &mut Page, view: &View) {
         "How long ago the oldest lease ran out; 0 when none has.",
         view.oldest_lease_overdue_seconds,
     );
+    let backups = &view.backups;
+    for (name, help, value) in [
+        (
+            "highwater_backup_groups_over_rpo",
+            "Groups whose last good backup is older than was promised.",
+            backups.over_rpo,
+        ),
+        ("highwater_backup_runs_waiting", "Owed runs that wait for their host.", backups.waiting),
+        ("highwater_backup_jobs_in_hand", "Backup jobs in hosts' hands, or about to be.", backups.in_hand),
+        (
+            "highwater_backup_hosts_armed",
+            "Hosts that are about to be looked at for missed backups.",
+            backups.armed,
+        ),
+        (
+            "highwater_backup_schedules_late",
+            "Schedules whose slot has come and is not written.",
+            backups.late_schedules,
+        ),
+    ] {
+        page.single(name, "gauge", help, value as f64);
+    }
     page.head("highwater_rollup_lag_seconds", "gauge", "Database clock minus the rollup's watermark.");
     for lag in &view.lags {
         page.value("highwater_rollup_lag_seconds", &[("rollup", &lag.rollup)], lag.lag_seconds);

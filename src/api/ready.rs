@@ -9,6 +9,7 @@ use tracing::debug;
 
 use crate::db::target::Target;
 use crate::db::{DbError, Executor, Session, connect};
+use crate::job::rpo::{self, Gauges};
 use crate::scheduler::builtin::watch::{self, Lag, STOPPED_SECONDS};
 use crate::scheduler::vitals::Snapshot;
 
@@ -39,6 +40,7 @@ pub struct View {
     pub leases: i64,
     pub oldest_due_seconds: f64,
     pub oldest_lease_overdue_seconds: f64,
+    pub backups: Gauges,
 }
 
 /// Asks the database on behalf of all who ask us.
@@ -114,8 +116,10 @@ impl Inner {
         };
         let lags = watch::read(&*session).await?;
         let row = session.query_one(include_str!("../../sql/scheduler/gauges.sql"), &[]).await?;
+        let backups = rpo::gauges(&*session).await?;
         Ok(View {
             lags,
+            backups,
             waiting: row.get("waiting"),
             running: row.get("running"),
             leases: row.get("leases"),

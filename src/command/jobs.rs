@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{table, when};
+use super::{table, when, why};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
@@ -51,6 +51,8 @@ enum Action {
     },
     /// One job with its steps and its timeline
     Show(Which),
+    /// Why the latest slots of a group ran or did not
+    Why(why::Which),
     /// Ask that a job end; one that no host has yet ends at once
     Cancel(Which),
     /// Make the next attempt of a job that ended without a backup
@@ -116,6 +118,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
                 Format::Text => show(&whole),
             }
         }
+        Action::Why(which) => why::tell(global, &session, &which).await?,
         Action::Cancel(which) => {
             let became = backup::cancel(&session, which.job, which.tenant.as_deref()).await?;
             let words = match became {

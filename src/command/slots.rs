@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{table, when};
+use super::{table, when, why};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::connect;
@@ -49,6 +49,8 @@ enum Action {
         #[arg(long, value_name = "NAME")]
         tenant: Option<String>,
     },
+    /// Why the latest slots of a group ran or did not
+    Why(why::Which),
 }
 
 /// Runs the command.
@@ -60,7 +62,15 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let target = global.target().await?;
     let session = connect::connect(&target, "slots").await?;
     install::require_schema(&session).await?;
-    let Action::List { host, since, until, how, limit, after, tenant } = args.action;
+    let (host, since, until, how, limit, after, tenant) = match args.action {
+        Action::Why(which) => {
+            why::tell(global, &session, &which).await?;
+            return Ok(Exit::Done);
+        }
+        Action::List { host, since, until, how, limit, after, tenant } => {
+            (host, since, until, how, limit, after, tenant)
+        }
+    };
     let host = schedule::host(&session, &host, tenant.as_deref()).await?;
     let page = Page {
         host: host.id,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::JobError;
 use super::schedule::Host;
-use crate::db::Executor;
+use crate::db::{Executor, Tx};
 use crate::ground::wire::id::HostId;
 
 /// A busy host, and one whose reports still come in, is looked at again after this.
@@ -26,6 +26,16 @@ pub struct Looked {
     pub kept: i64,
     /// Runs that are owed now.
     pub runs: i64,
+}
+
+/// Settings for the transaction of one pass: looks by index, whatever the statistics say, and nothing compiled.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn settings(tx: &Tx<'_>) -> Result<(), JobError> {
+    tx.query(include_str!("../../sql/job/pass_settings.sql"), &[]).await?;
+    Ok(())
 }
 
 /// Looks at every host whose arm is due. Arms that another transaction looks at are passed over.

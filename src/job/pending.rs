@@ -48,6 +48,7 @@ pub async fn claim(session: &mut Session, host: HostId) -> Result<Vec<Assignment
     let locked = tx.query_opt(include_str!("../../sql/job/claim_lock.sql"), &[&host.0]).await?;
     locked.ok_or_else(|| JobError::UnknownHost { host: host.to_string() })?;
     // Later statements, hence younger snapshots than those of whoever held the locks before.
+    tx.query(include_str!("../../sql/job/reopen_runs.sql"), &[&host.0]).await?;
     tx.query(include_str!("../../sql/job/choose_runs.sql"), &[&host.0]).await?;
     let given =
         tx.query(include_str!("../../sql/job/dispatch_jobs.sql"), &[&host.0, &ANSWER_SECONDS]).await?;

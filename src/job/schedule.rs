@@ -113,6 +113,18 @@ pub async fn host(db: &impl Executor, word: &str, tenant: Option<&str>) -> Resul
     }
 }
 
+/// Finds a group of a host by id or name.
+///
+/// # Errors
+///
+/// [`JobError::UnknownGroup`].
+pub async fn group(db: &impl Executor, host: &Host, word: &str) -> Result<GroupId, JobError> {
+    let ids = group_ids(db, host, &[word.to_owned()]).await?;
+    ids.first()
+        .map(|&id| GroupId(id))
+        .ok_or_else(|| JobError::UnknownGroup { host: host.name.clone(), group: word.to_owned() })
+}
+
 /// Adds a schedule for groups of a host. Its first slot is the first one after now.
 ///
 /// # Errors

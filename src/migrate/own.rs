@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
     ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
     ("V14__backup_sweeps.sql", include_str!("../../migrations/V14__backup_sweeps.sql")),
     ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
+    ("V16__overdue.sql", include_str!("../../migrations/V16__overdue.sql")),
     ("V20__cron.sql", include_str!("../../migrations/V20__cron.sql")),
 ];
 

@@ -5,3 +5,4 @@ mod command;
 mod pending;
 pub mod site;
 mod slots;
+mod standing;

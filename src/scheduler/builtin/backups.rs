@@ -88,6 +88,7 @@ async fn pass(
     is_sweep: bool,
 ) -> Result<Option<bool>, JobError> {
     let Some(tx) = context.fenced(session).await? else { return Ok(None) };
+    arm::settings(&tx).await?;
     if is_first {
         arm::mark_offline(&tx).await?;
     }
