@@ -3,8 +3,12 @@
 
 pub mod archive;
 pub mod by_hand;
+pub mod client;
 mod clock;
 pub mod config;
+pub mod doctor;
+pub mod duty;
+pub mod enrol;
 mod error;
 pub mod forecast;
 pub mod gate;
@@ -12,9 +16,11 @@ pub mod graph;
 mod journal;
 pub mod outbox;
 mod process;
+pub mod replay;
 pub mod restic;
 pub mod run;
 pub mod settings;
+pub mod status;
 mod tree;
 
 pub use clock::HostClock;

@@ -107,6 +107,7 @@ enum Command {
     Health(command::health::Args),
     /// On a backup host: run backups and report them
     Agent(command::agent::Args),
+    Doctor(command::doctor::Args),
     /// What a backup host has to tell, and what was refused; asks no server
     Outbox(command::outbox::Args),
     /// The embedded Postgres that is used when no database is named
@@ -139,6 +140,10 @@ pub fn main() -> Exit {
     let (verbosity, form) = match &cli.command {
         // A service tells its story unasked.
         Command::Worker(args) => (cli.global.verbose.saturating_add(1), args.log_format()),
+        Command::Agent(args) => match args.log_format() {
+            Some(form) => (cli.global.verbose.saturating_add(1), form),
+            None => (cli.global.verbose, logging::Form::Text),
+        },
         _ => (cli.global.verbose, logging::Form::Text),
     };
     logging::init(verbosity, form);
@@ -172,6 +177,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plans(args) => command::plans::run(&global, args).await,
         Command::Job(args) => command::job::run(&global, args).await,
         Command::Agent(args) => command::agent::run(&global, args, &shutdown).await,
+        Command::Doctor(args) => command::doctor::run(&global, args).await,
         Command::Outbox(args) => command::outbox::run(&global, args).await,
         Command::Schedules(args) => command::schedules::run(&global, args).await,
         Command::Slots(args) => command::slots::run(&global, args).await,

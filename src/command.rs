@@ -5,6 +5,7 @@ pub mod alarms;
 pub mod backfill;
 pub mod catchups;
 pub mod demo;
+pub mod doctor;
 pub mod groups;
 pub mod health;
 pub mod hosts;

@@ -46,6 +46,25 @@ pub enum AgentError {
     UnknownGroup { name: String, known: String },
     #[error("the server does not say what repository {id} is")]
     UnknownRepository { id: RepositoryId },
+    /// There was no answer.
+    #[error("{server} {reason}")]
+    Away { server: String, reason: String },
+    /// Whoever answered is no server of ours, or one that is not understood.
+    #[error("the server is not understood: {reason}")]
+    Strange { reason: String },
+    #[error("{} names no server; \"highwater agent enrol\" writes it into agent.toml", path.display())]
+    NoServer { path: PathBuf },
+    #[error(
+        "{server} would be sent the token in the clear; use https://, or say \"plain_http = true\" in agent.toml on a \
+         network that you trust"
+    )]
+    PlainHttp { server: String },
+    #[error("the certificates cannot be used: {reason}")]
+    Tls { reason: String },
+    #[error("there is no token in {}; \"highwater agent enrol\" gets one", path.display())]
+    NoToken { path: PathBuf },
+    #[error("the server did not enrol this host: {reason}")]
+    NotEnrolled { reason: String },
     #[error("{count} faults in the configuration")]
     Faulty { count: usize },
     #[error(transparent)]
@@ -82,6 +101,10 @@ impl AgentError {
             | AgentError::UnknownGroup { .. }
             | AgentError::UnknownRepository { .. }
             | AgentError::Faulty { .. }
+            | AgentError::NoServer { .. }
+            | AgentError::PlainHttp { .. }
+            | AgentError::Tls { .. }
+            | AgentError::NoToken { .. }
             | AgentError::Settings(_)
             | AgentError::Graph(_) => Exit::Usage,
             AgentError::Archive(error) => match error {
@@ -92,9 +115,12 @@ impl AgentError {
                 | ArchiveError::OtherGroup { .. }
                 | ArchiveError::InTheWay { .. } => Exit::Usage,
             },
-            AgentError::File { .. } | AgentError::DiskFull { .. } | AgentError::OutboxFull { .. } => {
-                Exit::Unexpected
-            }
+            AgentError::File { .. }
+            | AgentError::DiskFull { .. }
+            | AgentError::OutboxFull { .. }
+            | AgentError::Away { .. }
+            | AgentError::Strange { .. }
+            | AgentError::NotEnrolled { .. } => Exit::Unexpected,
         }
     }
 }

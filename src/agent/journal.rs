@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-
 use tracing::warn;
 
 use super::AgentError;
 use super::clock::HostClock;
 use super::outbox::{Draft, Layout, Outbox, Place, make_directory, place_durably, sync_directory};
 use super::run::Task;
+use crate::ground::fault;
 use crate::ground::wire::fact::{Fact, Finished};
 use crate::ground::wire::id::{GroupId, JobId, RecordId, RepositoryId};
 use crate::ground::wire::state::Ended;
@@ -22,6 +22,9 @@ pub struct Open {
     pub record: RecordId,
     pub source_group: GroupId,
     pub repository: RepositoryId,
+    /// How it ended, from before that is in the outbox: whatever a death leaves, one run has one end.
+    #[serde(default)]
+    pub finished: Option<Finished>,
 }
 
 fn directory(layout: &Layout) -> PathBuf {
@@ -34,11 +37,27 @@ fn directory(layout: &Layout) -> PathBuf {
 ///
 /// What the file system says.
 pub fn open(layout: &Layout, run: &Open) -> Result<(), AgentError> {
-    let directory = directory(layout);
-    make_directory(&directory)?;
+    make_directory(&directory(layout))?;
+    write(layout, run)
+}
+
+/// Notes how a run ended, before that is reported. A run that was never noted has no note.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn ending(layout: &Layout, job: JobId, finished: &Finished) -> Result<(), AgentError> {
+    let noted = list(layout)?.into_iter().find(|run| run.job == job);
+    match noted {
+        Some(run) => write(layout, &Open { finished: Some(finished.clone()), ..run }),
+        None => Ok(()),
+    }
+}
+
+fn write(layout: &Layout, run: &Open) -> Result<(), AgentError> {
     let bytes = serde_json::to_vec(run).expect("a run has text keys only");
     let name = format!("{}.json", run.job);
-    place_durably(&layout.directory(Place::Tmp).join(&name), &directory.join(&name), &bytes)
+    place_durably(&layout.directory(Place::Tmp).join(&name), &directory(layout).join(&name), &bytes)
 }
 
 /// Notes that the end of a run is in the outbox.
@@ -47,6 +66,7 @@ pub fn open(layout: &Layout, run: &Open) -> Result<(), AgentError> {
 ///
 /// What the file system says.
 pub fn close(layout: &Layout, job: JobId) -> Result<(), AgentError> {
+    fault::point("journal.close");
     let path = directory(layout).join(format!("{job}.json"));
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -61,7 +81,7 @@ pub fn close(layout: &Layout, job: JobId) -> Result<(), AgentError> {
 /// # Errors
 ///
 /// What the file system says. A file that is no run is passed over: it was never whole.
-fn list(layout: &Layout) -> Result<Vec<Open>, AgentError> {
+pub fn list(layout: &Layout) -> Result<Vec<Open>, AgentError> {
     let directory = directory(layout);
     let found = match std::fs::read_dir(&directory) {
         Ok(found) => found,
@@ -80,11 +100,13 @@ impl Open {
             record: task.record,
             source_group: task.group.id,
             repository: task.repository.id,
+            finished: None,
         }
     }
 }
 
-/// Reports the runs that a death interrupted, and closes them. Returns how many there were.
+/// Reports the runs that a death interrupted, or whose end it kept from being reported, and closes them. Returns how
+/// many there were.
 ///
 /// # Errors
 ///
@@ -92,8 +114,7 @@ impl Open {
 pub fn recover(outbox: &Outbox, clock: &HostClock) -> Result<usize, AgentError> {
     let open = list(outbox.layout())?;
     for run in &open {
-        warn!(job = %run.job, "job {} was interrupted by the end of its agent", run.job);
-        let fact = Fact::JobFinished(Finished {
+        let finished = run.finished.clone().unwrap_or_else(|| Finished {
             state: Ended::Interrupted,
             error_class: None,
             error: Some("the agent ended in the middle of the run".to_owned()),
@@ -101,7 +122,9 @@ pub fn recover(outbox: &Outbox, clock: &HostClock) -> Result<usize, AgentError> 
             bytes_added: None,
             files: None,
         });
-        outbox.enqueue(&[(Draft::Event { job: Some(run.job), fact }, clock.stamp())])?;
+        warn!(job = %run.job, state = %finished.state, "the last agent ended before job {} was closed", run.job);
+        let draft = Draft::Event { job: Some(run.job), fact: Fact::JobFinished(finished) };
+        outbox.enqueue(&[(draft, clock.stamp())])?;
         close(outbox.layout(), run.job)?;
     }
     Ok(open.len())

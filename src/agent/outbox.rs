@@ -25,6 +25,7 @@ pub use answer::{Fate, Hold, of_status, of_verdict};
 pub use bounds::{Bounds, Class};
 pub use durable::place_durably;
 pub use entry::{Entry, Header, Name, Request};
+pub use epoch::read as epoch_of;
 pub use layout::{Layout, Place, make_directory, sync_directory};
 pub use queue::{Load, Queue, Waiting};
 pub use shelf::{Answer, Item, Shelf};

@@ -16,6 +16,10 @@ pub const FILE: &str = "agent.toml";
 pub struct Settings {
     /// `https://host:port`; written by `agent enrol`.
     pub server: Option<String>,
+    /// A file with certificates that are trusted beside the system's.
+    pub ca: Option<PathBuf>,
+    /// Lets the token travel without TLS to another machine.
+    pub plain_http: bool,
     pub gate: Gate,
     pub hooks: Hooks,
     /// By the name of the group.

@@ -1,5 +1,7 @@
 //! `highwater agent`: what a backup host runs.
 
+mod duty;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,11 +11,12 @@ use serde_json::json;
 
 use crate::agent::outbox::{Bounds, Outbox};
 use crate::agent::settings::Settings;
-use crate::agent::{AgentError, archive, by_hand, config, forecast};
+use crate::agent::{AgentError, archive, by_hand, config, enrol, forecast, status as agent_status};
 use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::ground::clock;
 use crate::ground::exit::Exit;
+use crate::ground::logging;
 use crate::ground::shutdown::Shutdown;
 use crate::ground::wire::id::RecordId;
 use crate::ground::wire::state::Ended;
@@ -36,6 +39,26 @@ struct Dir {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Exchange a one-time code for this host's token
+    #[command(
+        after_help = "The code comes from \"highwater hosts add\" on the server. Exit codes: 0 enrolled; 1 refused, or the \
+                            server does not answer."
+    )]
+    Enrol {
+        /// https://HOST:PORT of a worker
+        #[arg(long, value_name = "URL")]
+        server: String,
+        #[arg(long)]
+        code: String,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    Run(duty::Args),
+    /// What waits, what was refused, what runs; asks no server
+    Status {
+        #[command(flatten)]
+        dir: Dir,
+    },
     /// Draw what a run of a group would do, and why; does nothing
     #[command(
         after_help = "The Mermaid chart can be pasted into most wikis. Exit codes: 0 drawn; 2 unknown group."
@@ -103,6 +126,16 @@ enum ConfigAction {
     },
 }
 
+impl Args {
+    /// How the log is to look, for a service; none for a command that ends by itself.
+    pub fn log_format(&self) -> Option<logging::Form> {
+        match &self.action {
+            Action::Run(args) => Some(args.log_format()),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -110,6 +143,21 @@ enum ConfigAction {
 /// What the directory, the repository and the settings say.
 pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     match args.action {
+        Action::Enrol { server, code, dir } => {
+            let enrolled = enrol::enrol(&dir.dir, &server, &code).await?;
+            match global.format {
+                Format::Json => {
+                    say!(
+                        "{}",
+                        json!({"schema_version": SCHEMA_VERSION, "host": enrolled.host, "name": enrolled.name})
+                    );
+                }
+                Format::Text => say!("enrolled as {}; now \"highwater agent run\"", enrolled.name),
+            }
+            Ok(Exit::Done)
+        }
+        Action::Run(args) => duty::run(args, shutdown).await,
+        Action::Status { dir } => status(global.format, &dir.dir),
         Action::Plan { group, dir, mermaid } => draw(global.format, &dir.dir, &group, mermaid),
         Action::Backup { group, dir, dry_run: true } => draw(global.format, &dir.dir, &group, false),
         Action::Backup { group, dir, dry_run: false } => {
@@ -180,6 +228,30 @@ async fn backup(format: Format, root: PathBuf, group: &str, shutdown: &Shutdown)
         worst = if worst == Exit::Done { exit } else { worst };
     }
     Ok(worst)
+}
+
+fn status(format: Format, root: &std::path::Path) -> anyhow::Result<Exit> {
+    let found = agent_status::look(root)?;
+    match format {
+        Format::Json => say!("{}", json!({"schema_version": SCHEMA_VERSION, "agent": found})),
+        Format::Text => {
+            say!(
+                "agent      {}",
+                found.holder.map_or("not running".to_owned(), |pid| format!("process {pid}"))
+            );
+            say!("epoch      {}", found.epoch);
+            say!("waiting    {} ({} bytes)", found.outbox.pending, found.outbox.pending_bytes);
+            if let Some(oldest) = found.outbox.oldest_at {
+                say!("oldest     {}", oldest.format("%F %T UTC"));
+            }
+            say!("conflict   {}", found.outbox.conflict);
+            say!("dead       {}", found.outbox.dead);
+            found.runs.iter().for_each(|run| say!("runs       job {}", run.job));
+        }
+    }
+    // Refused reports want a person.
+    let is_well = found.outbox.conflict + found.outbox.dead == 0;
+    Ok(if is_well { Exit::Done } else { Exit::Unexpected })
 }
 
 fn check(format: Format, root: &std::path::Path) -> anyhow::Result<Exit> {

@@ -13,6 +13,7 @@ use super::super::AgentError;
 use super::super::archive::Compression;
 use super::super::clock::HostClock;
 use super::super::graph::{self, Cancel, End, Outcome, Perform, Step, Why};
+use super::super::journal;
 use super::super::outbox::{Draft, Outbox};
 use super::super::restic::Access;
 use super::super::settings::{RepositorySettings, Settings};
@@ -246,15 +247,18 @@ impl Attempt {
     async fn report(&self) -> End {
         let verdict = self.verdict();
         let made = self.archive();
-        self.insist(Fact::JobFinished(fact::Finished {
+        let finished = fact::Finished {
             state: verdict.state,
             error_class: verdict.class.map(|class| class.to_string()),
             error: verdict.error.as_deref().map(|words| tail(words, WORDS_BYTES).to_owned()),
             bytes_total: made.as_ref().map(|made| made.bytes_total),
             bytes_added: made.as_ref().map(|made| made.bytes_added),
             files: made.and_then(|made| made.files),
-        }))
-        .await;
+        };
+        if let Err(error) = journal::ending(self.outbox.layout(), self.task.job, &finished) {
+            warn!(error = %error, "the end of the run is not noted: {error}");
+        }
+        self.insist(Fact::JobFinished(finished)).await;
         self.inner().verdict = Some(verdict);
         End::Succeeded
     }

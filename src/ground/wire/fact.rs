@@ -94,7 +94,7 @@ pub struct Record {
 }
 
 /// The end of a job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     pub state: Ended,
     /// One of [`super::state::ErrorClass`], or a word of another agent's own.

@@ -457,3 +457,22 @@ async fn a_signal_ends_a_backup_by_hand_and_it_is_reported() {
     });
     assert_eq!(finished, Some(Ended::Interrupted));
 }
+
+#[tokio::test]
+async fn whatever_a_death_leaves_one_run_has_one_end() {
+    let site = Site::new(json!({"kind": "command", "command": "echo data"}));
+    site.install();
+    let root = site.root();
+    let mut killed = command(&["agent", "backup", "home", "--dir", root.to_str().unwrap()]);
+    let output = killed.env("HIGHWATER_FAULT", "journal.close").output().await.unwrap();
+    assert!(output.status.code().is_none(), "{output:?}");
+    site.agent(&["backup", "home"]).await.success();
+    let ends = site.events().into_iter().filter_map(|event| match event.fact {
+        Fact::JobFinished(finished) => Some((event.job, finished.state)),
+        _ => None,
+    });
+    let ends: Vec<_> = ends.collect();
+    assert_eq!(ends.len(), 3, "told again, for nobody knows whether it was");
+    assert_eq!(ends[0], ends[1]);
+    assert!(ends.iter().all(|(_, state)| *state == Ended::Succeeded), "{ends:?}");
+}
