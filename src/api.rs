@@ -1,9 +1,21 @@
-//! HTTP: what monitors and orchestrators ask a worker. It listens on the loopback interface unless told otherwise, and
-//! answers nothing that a stranger could act on.
+//! HTTP: what monitors and orchestrators ask a worker, and what agents and writers of usage events tell it. It listens on
+//! the loopback interface unless told otherwise. What a stranger may ask tells nothing that one could act on; all else
+//! wants a bearer token.
+//!
+//! `caller` (whose token is it?) → `agent/`, `usage` (read the document, call the job wing, answer) → `refusal` (why not).
 
+mod agent;
+mod body;
+mod caller;
+mod desk;
+mod idempotency;
+pub mod limiter;
 mod metrics;
 pub mod probe;
 mod ready;
+mod refusal;
+pub mod tls;
+mod usage;
 
 pub use ready::is_alive;
 
@@ -17,15 +29,20 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use desk::Desk;
+use refusal::Refusal;
+
 use crate::db::target::Target;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::scheduler::vitals::Vitals;
 
-/// What the endpoints look at.
+/// How the API is served.
 #[derive(Clone)]
-struct Desk {
-    vitals: Arc<Vitals>,
-    ready: Arc<ready::Readiness>,
+pub struct Settings {
+    /// Requests a second that one token may send.
+    pub rate: u32,
+    /// None: plain HTTP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// Answers until `shutdown` asks for the end now: while runs end after the first signal, `/readyz` says so.
@@ -37,18 +54,29 @@ pub async fn serve(
     listener: TcpListener,
     target: Arc<Target>,
     vitals: Arc<Vitals>,
+    settings: Settings,
     shutdown: Shutdown,
 ) -> std::io::Result<()> {
-    let desk = Desk { vitals, ready: Arc::new(ready::Readiness::new(target)) };
+    let desk = Desk::new(target, vitals, settings.rate, shutdown.clone());
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/version", get(version))
         .route("/metrics", get(metrics_page))
+        .route("/openapi.json", get(openapi))
+        .merge(agent::routes())
+        .merge(usage::routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
         .with_state(desk);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.at_least(Urgency::Now).await })
-        .await
+    let end = async move { shutdown.at_least(Urgency::Now).await };
+    match settings.tls {
+        None => axum::serve(listener, router).with_graceful_shutdown(end).await,
+        Some(config) => {
+            let listener = tls::TlsListener::new(listener, config)?;
+            axum::serve(listener, router).with_graceful_shutdown(end).await
+        }
+    }
 }
 
 /// Opens the address to listen on; port 0 picks one. Returns where it listens.
@@ -88,10 +116,23 @@ async fn readyz(State(desk): State<Desk>, RawQuery(query): RawQuery) -> impl Int
     (status, body)
 }
 
+async fn unknown_path() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path; /openapi.json says what there is")
+}
+
+async fn unknown_method() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method; /openapi.json says which")
+}
+
 async fn version() -> impl IntoResponse {
     let body =
         serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "schema": crate::db::schema::VERSION});
     ([(header::CONTENT_TYPE, "application/json")], body.to_string())
+}
+
+/// The API's description, as it is in `docs/`; a test holds it against the routes and the documents.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../docs/openapi.json"))
 }
 
 async fn metrics_page(State(desk): State<Desk>) -> impl IntoResponse {

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod arm;
 pub mod backup;
+pub mod config;
 pub mod cursor;
 pub mod error;
 pub mod event;
@@ -11,6 +12,7 @@ pub mod hello;
 pub mod host;
 pub mod name;
 pub mod pending;
+pub mod publish;
 pub mod record;
 pub mod retention;
 pub mod rpo;

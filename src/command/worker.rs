@@ -1,6 +1,7 @@
 //! `highwater worker`: keeps rollups current and runs jobs until it is told to end.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use clap::ValueEnum;
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
-use crate::api;
+use crate::api::{self, Settings, limiter::DEFAULT_RATE};
 use crate::cli::Global;
 use crate::db::target::Target;
 use crate::ground::config;
@@ -17,6 +18,7 @@ use crate::ground::exit::Exit;
 use crate::ground::host;
 use crate::ground::logging::Form;
 use crate::ground::shutdown::{Shutdown, Urgency};
+use crate::rollup::UsageError;
 use crate::scheduler::vitals::Vitals;
 use crate::scheduler::worker::{self, End, Options};
 
@@ -25,12 +27,14 @@ use crate::scheduler::worker::{self, End, Options};
 /// Start one on as many machines as you like. SIGTERM lets runs in hand end, a second one ends them now; either way they
 /// give their attempts back.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "HTTP: /livez, /readyz?verbose, /version, /metrics.
+#[command(
+    after_help = "HTTP: /livez, /readyz?verbose, /version, /metrics; /v1/agent/... and /v1/usage with a host's token; /openapi.json says all.
 
 Behind a transaction pooler, HIGHWATER_DIRECT_URL names the same database without it: one connection listens there, so
 that \"job run-now\" is taken at once. Without it the worker finds such plans by polling, within a second.
 
-Exit codes: 0 ended when asked; 3 the schema is not this build's; 130 cut short by a second signal.")]
+Exit codes: 0 ended when asked; 3 the schema is not this build's; 130 cut short by a second signal."
+)]
 pub struct Args {
     /// Where to answer HTTP; port 0 picks a free one and logs it
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9187")]
@@ -41,6 +45,15 @@ pub struct Args {
     /// Runs at once; the drain of each rollup is one, all the time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
+    /// Certificate with its chain (PEM): answer HTTPS instead of HTTP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Requests a second that one token may send
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_RATE, value_parser = clap::value_parser!(u32).range(1..))]
+    rate_limit: u32,
     /// Take jobs that start programs. Whoever may write to highwater.job then runs programs here, as this user
     #[arg(long)]
     allow_commands: bool,
@@ -76,8 +89,23 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
     let vitals = Arc::new(Vitals::default());
     let (listener, address) =
         api::open(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(api::tls::read(certificate, key).map_err(UsageError)?)
+        }
+        _ => None,
+    };
+    if tls.is_none() && !address.ip().is_loopback() {
+        warn!(%address, "tokens cross the network unencrypted; give --tls-cert and --tls-key, or put a proxy in front");
+    }
     info!(%address, "listening on {address}");
-    let http = tokio::spawn(api::serve(listener, Arc::clone(&target), Arc::clone(&vitals), shutdown.clone()));
+    let http = tokio::spawn(api::serve(
+        listener,
+        Arc::clone(&target),
+        Arc::clone(&vitals),
+        Settings { rate: args.rate_limit, tls },
+        shutdown.clone(),
+    ));
     let supervisor = tokio::spawn(supervise(Arc::clone(&vitals), shutdown.clone()));
     let options = Options {
         concurrency: usize::from(args.concurrency),

@@ -45,6 +45,7 @@ param! {
     Vec<u8> => BYTEA,
     Vec<uuid::Uuid> => UUID_ARRAY,
     Vec<String> => TEXT_ARRAY,
+    Vec<Option<String>> => TEXT_ARRAY,
     Vec<i64> => INT8_ARRAY,
     Vec<DateTime<Utc>> => TIMESTAMPTZ_ARRAY,
     Vec<Option<DateTime<Utc>>> => TIMESTAMPTZ_ARRAY,

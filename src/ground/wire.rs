@@ -13,6 +13,7 @@ pub mod problem;
 pub mod record;
 pub mod state;
 pub mod text;
+pub mod usage;
 pub mod verdict;
 pub mod work;
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{JobError, hello, record};
-use crate::db::{Executor, Row, Session};
+use crate::db::{Executor, Row, Session, Tx};
 use crate::ground::cron::Cron;
 use crate::ground::wire::fire::{Fire, Fired};
 use crate::ground::wire::id::{GroupId, HostId, JobId, LeaseToken, RepositoryId, RunId, ScheduleId};
@@ -111,8 +111,7 @@ pub async fn renew(
 ///
 /// [`JobError::NotASlot`] when the schedule has no such slot, [`JobError::NotOfHost`] when schedule and group are not
 /// this host's.
-pub async fn fire(session: &mut Session, host: HostId, fire: &Fire) -> Result<(Fired, bool), JobError> {
-    let tx = session.begin().await?;
+pub async fn fire(tx: &Tx<'_>, host: HostId, fire: &Fire) -> Result<(Fired, bool), JobError> {
     let not_of_host = || JobError::NotOfHost { schedule: fire.schedule.to_string() };
     let rule = tx
         .query_opt(include_str!("../../sql/job/fire_cron.sql"), &[&host.0, &fire.schedule.0])
@@ -137,6 +136,5 @@ pub async fn fire(session: &mut Session, host: HostId, fire: &Fire) -> Result<(F
             &[&fire.schedule.0, &fire.source_group.0, &fire.slot_at],
         )
         .await?;
-    tx.commit().await?;
     Ok((Fired { run: RunId(run.get("id")), state: run.get("state") }, written.get("is_new")))
 }

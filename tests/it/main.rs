@@ -1,6 +1,7 @@
 //! All tests against a real Postgres: one binary, so that they link once; one file per subject.
 
 mod agent;
+mod api_agent;
 mod command_line;
 mod connection;
 mod demo;

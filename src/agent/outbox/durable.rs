@@ -27,11 +27,11 @@ pub fn place(aside: &Path, path: &Path, bytes: &[u8]) -> Result<(), AgentError> 
     written
 }
 
-/// [`place`] and the sync of the directory.
+/// `place` and the sync of the directory.
 ///
 /// # Errors
 ///
-/// As [`place`].
+/// As `place`.
 pub fn place_durably(aside: &Path, path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
     place(aside, path, bytes)?;
     path.parent().map_or(Ok(()), sync_directory)

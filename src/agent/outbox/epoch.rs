@@ -27,7 +27,7 @@ pub fn raise(layout: &Layout, seen: i64) -> Result<i64, AgentError> {
 ///
 /// # Errors
 ///
-/// As [`raise`].
+/// As `raise`.
 pub fn read(layout: &Layout) -> Result<i64, AgentError> {
     let path = layout.root().join(FILE);
     match fs::read_to_string(&path) {

@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use highwater::ground::wire::fire::Fire;
+use highwater::db::Session;
+use highwater::ground::wire::fire::{Fire, Fired};
 use highwater::ground::wire::id::{GroupId, HostId, JobId, LeaseToken, ScheduleId};
 use highwater::job::JobError;
 use highwater::job::pending::{self, Renewal};
@@ -18,6 +19,14 @@ async fn owed() -> (Site, uuid::Uuid, uuid::Uuid, uuid::Uuid) {
     site.materialise().await;
     assert_eq!(site.sweep().await.runs, 1);
     (site, host, group, schedule)
+}
+
+/// A fire in a transaction of its own.
+async fn fire_once(session: &mut Session, host: HostId, fire: &Fire) -> Result<(Fired, bool), JobError> {
+    let tx = session.begin().await?;
+    let fired = pending::fire(&tx, host, fire).await?;
+    tx.commit().await?;
+    Ok(fired)
 }
 
 #[tokio::test]
@@ -196,11 +205,11 @@ async fn a_fire_of_the_host_and_the_servers_slot_are_one_run() {
         source_group: GroupId(group),
         slot_at: site.last_slot().await,
     };
-    let (fired, is_new) = pending::fire(&mut site.session, HostId(host), &fire).await.unwrap();
+    let (fired, is_new) = fire_once(&mut site.session, HostId(host), &fire).await.unwrap();
     assert!(is_new);
     assert_eq!(fired.state, "waiting");
     // Once more, and by the server: the same run.
-    assert_eq!(pending::fire(&mut site.session, HostId(host), &fire).await.unwrap(), (fired.clone(), false));
+    assert_eq!(fire_once(&mut site.session, HostId(host), &fire).await.unwrap(), (fired.clone(), false));
     site.materialise().await;
     assert_eq!((site.count("run_slot").await, site.count("pending_run").await), (1, 1));
     assert_eq!(site.claim(host).await[0].run, Some(fired.run));
@@ -212,7 +221,7 @@ async fn a_fire_of_the_host_and_the_servers_slot_are_one_run() {
         (other, fire.slot_at, false),
     ] {
         let fire = Fire { slot_at, ..fire.clone() };
-        let refused = pending::fire(&mut site.session, HostId(host), &fire).await.unwrap_err();
+        let refused = fire_once(&mut site.session, HostId(host), &fire).await.unwrap_err();
         assert_eq!(matches!(refused, JobError::NotASlot { .. }), of_host, "{refused}");
         assert_eq!(matches!(refused, JobError::NotOfHost { .. }), !of_host, "{refused}");
     }

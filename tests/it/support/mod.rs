@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod eventually;
+pub mod http;
 pub mod pooler;
 pub mod program;
 pub mod scale;
