@@ -61,7 +61,7 @@ async fn every_command_of_the_readme_works_in_its_order() {
             _ => {}
         }
     }
-    assert_eq!((commands, statements), (16, 3), "the README changed; is each of its blocks still run?");
+    assert_eq!((commands, statements), (26, 3), "the README changed; is each of its blocks still run?");
     let row =
         session.query_one("SELECT sum(event_count)::bigint FROM highwater.orders_hourly", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 2000);
