@@ -90,9 +90,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
     let (listener, address) =
         api::open(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => {
-            Some(api::tls::read(certificate, key).map_err(UsageError)?)
-        }
+        (Some(certificate), Some(key)) => Some(api::tls::read(certificate, key).map_err(UsageError)?),
         _ => None,
     };
     if tls.is_none() && !address.ip().is_loopback() {
