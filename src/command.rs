@@ -25,6 +25,7 @@ pub mod retention;
 pub mod rollup;
 pub(crate) mod say;
 pub mod schedules;
+mod script;
 pub mod slots;
 pub mod spell;
 pub mod status;

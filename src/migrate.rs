@@ -44,7 +44,7 @@ mod require;
 mod standing;
 
 pub use drift::{Change, Drift};
-pub use engine::RollupEngine;
+pub use engine::{Renewed, RollupEngine};
 pub use error::MigrateError;
 pub use lock::{RunLock, Wait};
 pub use probe::Pooler;

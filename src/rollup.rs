@@ -24,6 +24,8 @@ pub mod quote;
 pub mod read;
 pub mod relation;
 pub mod render;
+pub mod renew;
+pub mod script;
 pub mod shape;
 pub mod source;
 pub mod status;

@@ -41,7 +41,10 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        ARRAY(SELECT present.name FROM highwater.relations_of(rollup.name) AS present
               WHERE EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS fed WHERE fed.srrelid = present.relation)
               ORDER BY present.name) AS subscribed_relations,
-       rollup.last_error, rollup.last_error_at
+       rollup.last_error, rollup.last_error_at,
+       -- NULL in a schema that has no such columns yet
+       to_jsonb(rollup.*) ->> 'engine_sha256' AS engine_sha256, to_jsonb(rollup.*) ->> 'capture_sha256' AS capture_sha256,
+       to_jsonb(rollup.*) ->> 'engine_build' AS engine_build
   FROM highwater.rollup AS rollup
   LEFT JOIN covered ON covered.rollup = rollup.name
   LEFT JOIN bare ON bare.name = rollup.name

@@ -46,6 +46,7 @@ enum Command {
     },
     Read(super::read::Args),
     Mark(super::mark::Args),
+    Sql(super::script::Args),
     Verify(Verify),
     /// Remove a rollup, its table included; the source stays, without any trigger of ours
     Drop {
@@ -130,6 +131,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::Show { name } => show(global, &name).await,
         Command::Drain { names } => drain_all(global, &names, shutdown).await,
         Command::Mark(args) => super::mark::run(global, args).await,
+        Command::Sql(args) => super::script::run(global, args).await,
         Command::Read(args) => super::read::run(global, args).await,
         Command::Verify(args) => prove(global, args, shutdown).await,
         Command::Drop { name, yes } => remove(global, &name, yes, shutdown).await,
@@ -183,7 +185,7 @@ async fn add(global: &Global, args: Add) -> anyhow::Result<Exit> {
             say!("next: highwater backfill {name}");
         }
         Format::Text => {
-            say!("{name}: this very definition is installed already; its capture was renewed")
+            say!("{name}: this very definition is installed already; its capture and functions were renewed")
         }
     }
     Ok(Exit::Done)

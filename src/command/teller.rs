@@ -107,6 +107,13 @@ fn tell(event: &Event) -> std::io::Result<()> {
         Event::Applied { scope, version, name, duration_ms } => {
             writeln!(out, "{}V{version}__{name} applied in {duration_ms} ms", prefix(*scope))
         }
+        Event::RollupRenewed { rollup } => {
+            writeln!(out, "{rollup}: functions, views and capture are those of this build now")
+        }
+        Event::RollupLeft { rollup, reason } => {
+            tell!("{rollup}: functions are left as they are: {reason}");
+            Ok(())
+        }
         Event::Finished { applied: 0, .. } => writeln!(out, "nothing to do: every migration is applied"),
         Event::Finished { applied, duration_ms } => writeln!(out, "{applied} applied in {duration_ms} ms"),
     }

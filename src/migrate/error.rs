@@ -58,6 +58,9 @@ pub enum MigrateError {
     /// A rollup's definition could not be installed, and its migration was rolled back.
     #[error("{path}: cannot be installed: {fault}", path = .path.display())]
     Definition { path: PathBuf, fault: String },
+    /// The functions of an installed rollup could not be renewed; what is installed stays, and works as before.
+    #[error("cannot renew the functions of rollup \"{rollup}\", which stay as they are: {fault}; run again")]
+    Renewal { rollup: String, fault: String },
     /// The connection cannot hold the lock that keeps runs apart.
     #[error("unsafe connection, nothing was touched: {0}")]
     Unsafe(String),
@@ -94,6 +97,7 @@ impl MigrateError {
             MigrateError::Statement { .. }
             | MigrateError::Transaction { .. }
             | MigrateError::Index { .. }
+            | MigrateError::Renewal { .. }
             | MigrateError::Definition { .. } => Exit::SqlFailed,
             MigrateError::Unsafe(_) => Exit::UnsafeConnection,
             MigrateError::LockLost => Exit::LockLost,

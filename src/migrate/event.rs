@@ -36,6 +36,10 @@ pub enum Event {
     IndexKept { version: i64, index: String },
     /// The migration and its history row are committed.
     Applied { scope: Scope, version: i64, name: String, duration_ms: u64 },
+    /// The functions of an installed rollup are those of this build now.
+    RollupRenewed { rollup: String },
+    /// The functions of an installed rollup were left as they are.
+    RollupLeft { rollup: String, reason: String },
     /// The run is over, and all that was asked for is applied.
     Finished { applied: usize, duration_ms: u64 },
 }

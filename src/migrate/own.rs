@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("V5__scheduler.sql", include_str!("../../migrations/V5__scheduler.sql")),
     ("V6__rollup_watch.sql", include_str!("../../migrations/V6__rollup_watch.sql")),
     ("V7__rollup_relation.sql", include_str!("../../migrations/V7__rollup_relation.sql")),
+    ("V8__engine_version.sql", include_str!("../../migrations/V8__engine_version.sql")),
     ("V9__ageing.sql", include_str!("../../migrations/V9__ageing.sql")),
     ("V10__job_in_code.sql", include_str!("../../migrations/V10__job_in_code.sql")),
     ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),

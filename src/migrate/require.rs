@@ -10,15 +10,17 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 use super::directive::Requirement;
-use super::engine::{RollupEngine, RollupFault};
+use super::engine::{Renewed, RollupEngine, RollupFault};
 use super::event::{Progress, millis};
 use super::hook::{Estimate, Hook, HookContext, HookError};
+use super::lock::RunLock;
 use crate::db::target::Target;
-use crate::db::{Tx, connect};
+use crate::db::{Session, Tx, connect};
 use crate::ground::digits::grouped;
 use crate::rollup::backfill::{self, End};
 use crate::rollup::definition::Definition;
 use crate::rollup::ledger::Range;
+use crate::rollup::renew::{self, Renewal};
 use crate::rollup::watch::{Fence, Listener, News, Work};
 use crate::rollup::{RollupError, RollupName, drain, estimate, install, verify};
 
@@ -50,6 +52,39 @@ impl RollupEngine for Rollups {
             Err(RollupError::Db(error)) => Err(Box::new(error)),
             Err(error) => Err(Box::new(error)),
         }
+    }
+
+    async fn renew(
+        &self,
+        session: &mut Session,
+        lock: &RunLock,
+    ) -> Result<Vec<Renewed>, (String, RollupFault)> {
+        let renewals = renew::all(session, &Held(lock)).await.map_err(|(name, error)| {
+            let fault: RollupFault = match error {
+                RollupError::Db(error) => Box::new(error),
+                error => Box::new(error),
+            };
+            (name.to_string(), fault)
+        })?;
+        let renewed = renewals.into_iter().filter_map(|(name, renewal)| {
+            let left = match renewal {
+                Renewal::Current => return None,
+                Renewal::Renewed => None,
+                Renewal::Newer { build } => Some(format!("a newer highwater, {build}, has rendered them")),
+                Renewal::Misfit { reason } => Some(reason),
+            };
+            Some(Renewed { rollup: name.to_string(), left })
+        });
+        Ok(renewed.collect())
+    }
+}
+
+/// The run's lock as the fence of a renewal.
+struct Held<'a>(&'a RunLock);
+
+impl Fence for Held<'_> {
+    fn check(&self) -> BoxFuture<'_, Result<(), RollupError>> {
+        Box::pin(async { if self.0.is_held().await { Ok(()) } else { Err(RollupError::LockLost) } })
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::MigrateError;
 use super::apply::Step;
 use super::driver::apply_one;
+use super::engine::Renewed;
 use super::event::{Event, Observer, millis};
 use super::file::MigrationFile;
 use super::goal::Goal;
@@ -14,6 +15,7 @@ use super::history;
 use super::hook::{Hook, HookContext, HookError};
 use super::lock::{RUN_KEY, RunLock, WORK_KEY, Wait, poll};
 use super::probe::{self, Pooler};
+use super::scope::Scope;
 use super::setup::{Migrations, Setup};
 use super::standing::Standing;
 use crate::db::connect::restore;
@@ -96,8 +98,32 @@ impl Run<'_> {
                 self.one(work, migrations, file).await?;
                 applied += 1;
             }
+            // Before the application's migrations, whose hooks call what is rendered.
+            if migrations.scope == Scope::Own {
+                self.renew(work).await?;
+            }
         }
         Ok(applied)
+    }
+
+    /// Brings what is rendered for installed rollups to this build's version.
+    async fn renew(&self, work: &mut Session) -> Result<(), MigrateError> {
+        let Some(engine) = &self.setup.engine else { return Ok(()) };
+        let renewed = engine.renew(work, self.lock).await.map_err(|(rollup, fault)| {
+            match fault.downcast::<DbError>() {
+                Ok(error) if matches!(*error, DbError::Lost(_)) => MigrateError::Db(*error),
+                Ok(error) => MigrateError::Renewal { rollup, fault: error.to_string() },
+                Err(fault) => MigrateError::Renewal { rollup, fault: fault.to_string() },
+            }
+        })?;
+        for Renewed { rollup, left } in renewed {
+            self.observer.observe(&match left {
+                None => Event::RollupRenewed { rollup },
+                Some(reason) => Event::RollupLeft { rollup, reason },
+            });
+        }
+        restore(work).await?;
+        Ok(probe::settle(work).await?)
     }
 
     async fn verified(&self, work: &Session, migrations: &Migrations) -> Result<Standing, MigrateError> {

@@ -10,8 +10,7 @@ use super::quote::{TableName, identifier};
 use super::relation;
 use super::render::{self, Keeper};
 use super::shape::Shape;
-use super::source;
-use super::watched;
+use super::{renew, source, watched};
 use crate::db::schema::{self, Fit};
 use crate::db::{DbError, Executor, Session, Tx};
 
@@ -54,41 +53,20 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
     watched::prove(tx, &shape).await?;
     prove_comparable(tx, &shape).await?;
     live::install(tx, &shape).await?;
-    let capture = render::capture_function(&shape.source.table);
-    let grain = definition.grain.interval();
-    tx.query(
-        include_str!("../../sql/rollup/insert.sql"),
-        &[
-            &name.as_str(),
-            &definition.text,
-            &definition.sha256(),
-            &shape.source.table.to_string(),
-            &shape.target.to_string(),
-            &capture.to_string(),
-            &definition.time,
-            &definition.tenant,
-            &grain.trim_start_matches("interval ").trim_matches('\''),
-        ],
-    )
-    .await?;
+    tx.batch(&render::ledger::ledger(&shape)).await?;
     install_capture(tx, &shape.source.table, &shape.source.relations).await?;
     watched::remember(tx, &shape).await?;
     install_watches(tx, &shape).await?;
     relation::remember(tx, name).await?;
-    // An empty source has no history to fill: the rollup is complete from the start. Looked at after the triggers
-    // have waited for writers, so that nothing slips between.
-    let row = tx.query_one(&render::is_empty(&shape), &[]).await?;
-    if row.get("is_empty") {
-        tx.query(&render::call(name, "census", ""), &[]).await?;
-        tx.query(&render::call(name, "watermark", ""), &[]).await?;
-    }
+    renew::record(tx, &shape).await?;
+    tx.batch(&render::ledger::complete_if_empty(&shape)).await?;
     set_search_path(tx, &path_before).await?;
     Ok(Installed::New)
 }
 
 /// Installs a definition in a transaction of its own. Lock time-outs are tried again, so that a long-running writer on
-/// the source never has a queue of others behind it for longer than the time-out. Installed already, its capture is
-/// written anew, which also covers partitions that came since.
+/// the source never has a queue of others behind it for longer than the time-out. Installed already, its capture and its
+/// functions are written anew, which also covers partitions that came since.
 ///
 /// # Errors
 ///
@@ -96,11 +74,12 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
 pub async fn install_now(session: &mut Session, definition: &Definition) -> Result<Installed, RollupError> {
     require_schema(&*session).await?;
     let mut attempt = 1;
+    let mut afresh = false;
     loop {
         let tx = session.begin().await?;
         tx.batch(SETTINGS).await?;
         let result = match install(&tx, definition).await {
-            Ok(Installed::Already) => renew_capture(&tx, definition).await.map(|()| Installed::Already),
+            Ok(Installed::Already) => renew_all(&tx, definition, afresh).await.map(|()| Installed::Already),
             other => other,
         };
         match result {
@@ -113,14 +92,18 @@ pub async fn install_now(session: &mut Session, definition: &Definition) -> Resu
                 tokio::time::sleep(INSTALL_PAUSE).await;
                 attempt += 1;
             }
+            Err(RollupError::Db(error)) if !afresh && renew::is_other_result(&error) => {
+                tx.rollback().await?;
+                afresh = true;
+            }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Writes capture anew. Where it was missing or disabled nobody knows what has changed meanwhile: then months that came
-/// without it become slices, and everything is marked.
-async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), RollupError> {
+/// Writes capture, functions and views anew. Where capture was missing or disabled nobody knows what has
+/// changed meanwhile: then months that came without it become slices, and everything is marked.
+async fn renew_all(tx: &Tx<'_>, definition: &Definition, afresh: bool) -> Result<(), RollupError> {
     set_search_path(tx, &path_of(definition)).await?;
     let source = source::Source::find(tx, definition).await?;
     let quoted = source.table.quoted();
@@ -140,7 +123,9 @@ async fn renew_capture(tx: &Tx<'_>, definition: &Definition) -> Result<(), Rollu
             tx.batch(&render::mark_everything(&shape)).await?;
         }
     }
-    live::install(tx, &Shape::installed(tx, definition).await?).await
+    let shape = Shape::installed(tx, definition).await?;
+    renew::write(tx, &shape, afresh).await?;
+    renew::record(tx, &shape).await
 }
 
 /// Limits of a transaction that changes triggers: it waits for writers no longer than this in one try, and a client
@@ -177,16 +162,26 @@ pub(super) async fn install_capture(
     source: &TableName,
     relations: &[TableName],
 ) -> Result<Vec<Shape>, RollupError> {
-    let function = render::capture_function(source);
     tx.query(include_str!("../../sql/rollup/lock_capture.sql"), &[&source.to_string()]).await?;
     let shapes = shapes_over(tx, source).await?;
+    tx.batch(&capture_text(tx, source, relations, &shapes).await?).await?;
+    Ok(shapes)
+}
+
+/// The statements that capture changes of a source for its rollups; without one, those that end it.
+pub(super) async fn capture_text(
+    tx: &Tx<'_>,
+    source: &TableName,
+    relations: &[TableName],
+    shapes: &[Shape],
+) -> Result<String, RollupError> {
+    let function = render::capture_function(source);
     if shapes.is_empty() {
         // The triggers go with the function they call.
-        tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?;
-        return Ok(shapes);
+        return Ok(format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted()));
     }
     let mut rollups = Vec::with_capacity(shapes.len());
-    for shape in &shapes {
+    for shape in shapes {
         rollups.push((shape.clone(), keeper(tx, shape).await?));
     }
     let mut text = render::capture(&function, &rollups);
@@ -194,8 +189,7 @@ pub(super) async fn install_capture(
         text.push('\n');
         text.push_str(&render::triggers(&function, relation));
     }
-    tx.batch(&text).await?;
-    Ok(shapes)
+    Ok(text)
 }
 
 /// The index that tells capture whether its columns are still what they were.
@@ -211,7 +205,7 @@ async fn keeper(tx: &Tx<'_>, shape: &Shape) -> Result<Option<Keeper>, RollupErro
 }
 
 /// Capture on every table that a rollup watches.
-async fn install_watches(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
+pub(super) async fn install_watches(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
     for watched in &shape.watched {
         watched::install_capture(tx, &watched.table).await?;
     }
@@ -312,13 +306,13 @@ async fn prove_comparable(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError>
     Ok(())
 }
 
-fn path_of(definition: &Definition) -> String {
+pub(super) fn path_of(definition: &Definition) -> String {
     let names: Vec<String> = definition.search_path.iter().map(|schema| identifier(schema)).collect();
     names.join(", ")
 }
 
 /// Sets the search path of the transaction; returns what it was.
-async fn set_search_path(tx: &Tx<'_>, path: &str) -> Result<String, RollupError> {
+pub(super) async fn set_search_path(tx: &Tx<'_>, path: &str) -> Result<String, RollupError> {
     let row = tx.query_one(include_str!("../../sql/rollup/set_search_path.sql"), &[&path]).await?;
     Ok(row.get("before"))
 }

@@ -11,10 +11,17 @@ use crate::db::{Executor, Tx};
 ///
 /// What the server says, such as a missing right to create temporary tables.
 pub(super) async fn install(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupError> {
+    Ok(tx.batch(&text(tx, shape).await?).await?)
+}
+
+/// The statements that make them. The database is asked which columns of the source the query reads.
+///
+/// # Errors
+///
+/// As [`install`].
+pub(super) async fn text(tx: &Tx<'_>, shape: &Shape) -> Result<String, RollupError> {
     let used = used_columns(tx, shape).await?;
-    tx.batch(&live::view(shape, &used)).await?;
-    tx.batch(&read::function(shape)).await?;
-    Ok(())
+    Ok(format!("{}\n{}", live::view(shape, &used), read::function(shape)))
 }
 
 /// Columns of the source that the query reads; empty when it reads whole rows.

@@ -10,10 +10,12 @@ use super::shape::{SCHEMA, Shape};
 use super::source::TimeKind;
 
 mod base;
+pub mod ledger;
 pub mod live;
 mod part;
 pub mod prune;
 pub mod read;
+pub mod script;
 mod template;
 pub mod watch;
 
@@ -233,11 +235,6 @@ pub(super) fn statements_of(shape: &Shape) -> Vec<String> {
     [whole_query(&shape.definition, &shape.source)].into_iter().chain(affects).collect()
 }
 
-/// Whether the source holds no row at all.
-pub(super) fn is_empty(shape: &Shape) -> String {
-    format!("SELECT NOT EXISTS (SELECT FROM {}) AS is_empty", shape.source.table.quoted())
-}
-
 /// How many rows the planner expects in each of the months `$1` timestamptz[] (starts).
 pub fn estimate(shape: &Shape) -> String {
     let calendar = part::Calendar::of(&shape.source);
@@ -344,18 +341,26 @@ pub(super) fn mark_everything(shape: &Shape) -> String {
 /// Removes the rollup's functions and tables; `target` is qualified and quoted, `None` when it is gone already.
 pub(super) fn drop(name: &RollupName, target: Option<&str>) -> String {
     let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
-    let functions: Vec<String> = FUNCTIONS.map(own).to_vec();
     let tables: Vec<String> = [own("mark"), own("wide"), own("watch"), own("base")]
         .into_iter()
         .chain(target.map(str::to_owned))
         .collect();
-    // The views first: they stand on the tables, and are gone already where the source was dropped with CASCADE.
-    format!(
-        "{}\nDROP FUNCTION {};\nDROP TABLE IF EXISTS {};",
-        live::drop(name),
-        functions.join(", "),
-        tables.join(", ")
-    )
+    // The views before the tables that they stand on; they are gone already where the source was dropped with CASCADE.
+    format!("{}\n{}\nDROP TABLE IF EXISTS {};", drop_functions(name), live::drop(name), tables.join(", "))
+}
+
+/// Removes the rollup's functions.
+pub(super) fn drop_functions(name: &RollupName) -> String {
+    let names: Vec<String> = function_names(name).iter().map(|name| literal(name)).collect();
+    Template::new(include_str!("../../sql/template/drop_functions.sql"))
+        .set("names", format!("ARRAY[{}]", names.join(", ")))
+        .set("quote", QUOTE.to_owned())
+        .render()
+}
+
+/// Names of the rollup's functions in highwater's schema.
+pub(super) fn function_names(name: &RollupName) -> Vec<String> {
+    FUNCTIONS.iter().chain(&["read"]).map(|function| format!("{name}_{function}")).collect()
 }
 
 /// The size of what a backfill would do; parameters as in the template.

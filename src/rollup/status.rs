@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::error::RollupError;
 use super::name::RollupName;
 use super::shape::Shape;
-use super::{install, render};
+use super::{install, render, renew};
 use crate::db::{DbError, Executor, Session};
 use crate::ground::digits::{counted, grouped};
 
@@ -124,7 +124,7 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
         let mark = marks.iter().find(|mark| mark.get::<_, &str>("name") == name.as_str());
         let table = tables.iter().find(|table| table.get::<_, &str>("name") == name.as_str());
         let oldest: Option<DateTime<Utc>> = mark.and_then(|mark| mark.get("oldest"));
-        let (uncounted_rows, misfit) = uncounted(session, name).await?;
+        let seen = look(session, name).await?;
         let mut status = RollupStatus {
             name: name.to_string(),
             source: row.get("source"),
@@ -145,17 +145,21 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
             covered_from: row.get("covered_from"),
             covered_to: row.get("covered_to"),
             rows: row.get("rows"),
-            uncounted_rows,
+            uncounted_rows: seen.uncounted_rows,
             last_error: row.get("last_error"),
             last_error_at: row.get("last_error_at"),
         };
         let is_counted = row.get::<_, Option<DateTime<Utc>>>("census_at").is_some();
         let bare: Vec<String> = row.get("bare_relations");
-        let (moved, subscribed) = (row.get("moved_relations"), row.get("subscribed_relations"));
-        status.judge(row.get("has_source"), is_counted, &bare, misfit);
+        status.judge(row.get("has_source"), is_counted, &bare, seen.misfit);
         status.judge_marks(horizon.as_ref());
         status.judge_aside(row.get("aside_seconds"));
+        let (moved, subscribed) = (row.get("moved_relations"), row.get("subscribed_relations"));
         status.warn_of_silent_changes(moved, subscribed);
+        let (engine, capture) = (row.get("engine_sha256"), row.get("capture_sha256"));
+        if seen.shape.is_some_and(|shape| renew::is_outdated(&shape, engine, capture)) {
+            status.judge_rendering(row.get("engine_build"));
+        }
         rollups.push(status);
     }
     let health = rollups.iter().map(|rollup| rollup.health).max().unwrap_or(Health::Ok);
@@ -166,17 +170,24 @@ fn seconds(duration: chrono::TimeDelta) -> f64 {
     duration.as_seconds_f64()
 }
 
-/// Counts rows that lie in no bucket. The second value says why the rollup does not fit its source any more.
-async fn uncounted(
-    session: &mut Session,
-    name: &RollupName,
-) -> Result<(Option<i64>, Option<String>), RollupError> {
+/// What a look at a rollup's definition and source shows.
+#[derive(Default)]
+struct Seen {
+    shape: Option<Shape>,
+    /// Rows of the source that lie in no bucket.
+    uncounted_rows: Option<i64>,
+    /// Why the rollup does not fit its source any more.
+    misfit: Option<String>,
+}
+
+async fn look(session: &mut Session, name: &RollupName) -> Result<Seen, RollupError> {
+    let misfit = |reason: String| Seen { misfit: Some(reason), ..Seen::default() };
     let shape: Shape = match install::load(session, name).await {
         Ok(shape) => shape,
-        Err(RollupError::Misfit { reason, .. }) => return Ok((None, Some(reason))),
+        Err(RollupError::Misfit { reason, .. }) => return Ok(misfit(reason)),
         // One rollup that cannot be looked at must not hide the others.
         Err(error @ (RollupError::Db(DbError::Lost(_)) | RollupError::NotInstalled)) => return Err(error),
-        Err(error) => return Ok((None, Some(error.to_string()))),
+        Err(error) => return Ok(misfit(error.to_string())),
     };
     let tx = session.begin().await?;
     tx.batch(UNCOUNTED_TIMEOUT).await?;
@@ -185,14 +196,16 @@ async fn uncounted(
         match tx.query(&format!("EXPLAIN {statement}"), &[]).await {
             Ok(_) | Err(DbError::Cancelled(_)) => {}
             Err(error @ DbError::Lost(_)) => return Err(error.into()),
-            Err(error) => return Ok((None, Some(format!("the definition does not run any more: {error}")))),
+            Err(error) => return Ok(misfit(format!("the definition does not run any more: {error}"))),
         }
     }
-    match tx.query_one(&render::uncounted(&shape), &[]).await {
-        Ok(row) => Ok((Some(row.get("rows")), None)),
-        Err(DbError::Cancelled(_)) => Ok((None, None)),
+    let counted = tx.query_one(&render::uncounted(&shape), &[]).await;
+    let shape = Some(shape);
+    match counted {
+        Ok(row) => Ok(Seen { shape, uncounted_rows: Some(row.get("rows")), misfit: None }),
+        Err(DbError::Cancelled(_)) => Ok(Seen { shape, ..Seen::default() }),
         Err(error @ DbError::Lost(_)) => Err(error.into()),
-        Err(error) => Ok((None, Some(error.to_string()))),
+        Err(error) => Ok(misfit(error.to_string())),
     }
 }
 
@@ -262,6 +275,14 @@ impl RollupStatus {
         let problem = format!(
             "{} drained marks cannot be cleaned away and slow every drain: {why}",
             grouped(self.dead_marks)
+        );
+        self.note(Health::Warning, problem);
+    }
+
+    fn judge_rendering(&mut self, build: Option<String>) {
+        let by = build.map_or("an earlier highwater".to_owned(), |build| format!("highwater {build}"));
+        let problem = format!(
+            "its functions were rendered by {by} and are not those of this build; \"highwater migrate up\" renews them"
         );
         self.note(Health::Warning, problem);
     }

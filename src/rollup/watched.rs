@@ -162,20 +162,57 @@ pub(super) fn triggers(table: &TableName, relation: &TableName) -> String {
 pub(super) async fn install_capture(tx: &Tx<'_>, table: &TableName) -> Result<(), RollupError> {
     let function = watch::capture_function(table);
     tx.query(include_str!("../../sql/rollup/lock_capture.sql"), &[&function.to_string()]).await?;
+    Ok(tx.batch(&capture_text(tx, table, None).await?).await?)
+}
+
+/// The statements that do so; `new` is a rollup that is not on the ledger yet, or is to be rendered in its place.
+pub(super) async fn capture_text(
+    tx: &Tx<'_>,
+    table: &TableName,
+    new: Option<&Shape>,
+) -> Result<String, RollupError> {
+    let function = watch::capture_function(table);
     let rows =
         tx.query(include_str!("../../sql/rollup/definitions_watching.sql"), &[&table.to_string()]).await?;
     let mut shapes = Vec::with_capacity(rows.len());
     for row in &rows {
         shapes.push(super::install::installed_shape(tx, row.get("definition")).await?);
     }
+    if let Some(new) = new {
+        shapes.retain(|one| one.definition.name != new.definition.name);
+        let place = shapes.partition_point(|one| one.definition.name < new.definition.name);
+        shapes.insert(place, new.clone());
+    }
     if shapes.is_empty() {
         // The triggers go with the function they call.
-        return Ok(tx.batch(&format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted())).await?);
+        return Ok(format!("DROP FUNCTION IF EXISTS {}() CASCADE", function.quoted()));
     }
     let mut text = watch::capture(&function, table, &shapes);
     for relation in source::relations(tx, table).await? {
         text.push('\n');
         text.push_str(&triggers(table, &relation));
     }
-    Ok(tx.batch(&text).await?)
+    Ok(text)
+}
+
+/// The statements that remember which tables a rollup watches.
+pub(super) fn remember_text(shape: &Shape) -> String {
+    let literal = super::quote::literal;
+    let one = |watched: &Watched| {
+        let statement = include_str!("../../sql/rollup/insert_watch.sql").trim_end();
+        let values = [
+            literal(shape.definition.name.as_str()),
+            watched.ordinal.to_string(),
+            literal(&watched.table.to_string()),
+        ];
+        let filled = (1..).zip(values).fold(without_comments(statement), |text, (number, value)| {
+            text.replace(&format!("${number}"), &value)
+        });
+        format!("{filled};\n")
+    };
+    shape.watched.iter().map(one).collect()
+}
+
+fn without_comments(statement: &str) -> String {
+    statement.lines().filter(|line| !line.starts_with("--")).collect::<Vec<&str>>().join("\n")
 }

@@ -71,10 +71,10 @@ pub(in crate::rollup) fn used_columns_probe(shape: &Shape) -> String {
 /// Name of the probe's view.
 pub(in crate::rollup) const USED_COLUMNS_VIEW: &str = "highwater_used_columns";
 
-/// Removes both views and the function over them; what somebody has dropped before is no error.
-pub(super) fn drop(name: &RollupName) -> String {
+/// Removes both views; what somebody has dropped before is no error.
+pub(in crate::rollup) fn drop(name: &RollupName) -> String {
     let own = |suffix: &str| format!("{SCHEMA}.{}", identifier(&format!("{name}_{suffix}")));
-    format!("DROP FUNCTION IF EXISTS {}; DROP VIEW IF EXISTS {}, {};", own("read"), own("live"), own("open"))
+    format!("DROP VIEW IF EXISTS {}, {};", own("live"), own("open"))
 }
 
 /// Takes the probe away again.
@@ -82,7 +82,7 @@ pub(in crate::rollup) const USED_COLUMNS_END: &str =
     "DROP VIEW pg_temp.highwater_used_columns; DROP TABLE pg_temp.source";
 
 /// `highwater.NAME_open`: what is open beyond single buckets.
-pub(super) fn open(shape: &Shape) -> TableName {
+pub(in crate::rollup) fn open(shape: &Shape) -> TableName {
     TableName { schema: SCHEMA.to_owned(), table: format!("{}_open", shape.definition.name) }
 }
 
