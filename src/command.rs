@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod alarms;
+mod alter;
 pub mod backfill;
 pub mod catchups;
 pub mod demo;
@@ -15,6 +16,7 @@ mod mark;
 mod meter;
 pub mod migrate;
 pub mod outbox;
+mod pause;
 pub mod plans;
 pub mod postgres;
 mod progress;

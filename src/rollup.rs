@@ -3,9 +3,12 @@
 //! Definition (TOML) → [`render`] → objects in the database ([`install`]). Writers leave marks; [`drain`] and
 //! [`backfill`] call the rendered functions, each call one unit of work in one transaction; [`verify`] compares.
 
+pub mod alter;
 pub mod backfill;
 pub mod combine;
 pub mod definition;
+mod dependents;
+pub mod diff;
 pub mod draft;
 pub mod drain;
 pub mod drop;
@@ -16,9 +19,10 @@ pub mod install;
 pub mod keep;
 pub mod ledger;
 mod live;
-mod lock;
+pub mod lock;
 pub mod mark;
 pub mod name;
+pub mod pause;
 pub mod prune;
 pub mod quote;
 pub mod read;
@@ -30,6 +34,7 @@ pub mod shape;
 pub mod source;
 pub mod status;
 mod stop;
+mod swap;
 pub mod throttle;
 pub mod verify;
 pub mod watch;

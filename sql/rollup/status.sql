@@ -44,7 +44,8 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        rollup.last_error, rollup.last_error_at,
        -- NULL in a schema that has no such columns yet
        to_jsonb(rollup.*) ->> 'engine_sha256' AS engine_sha256, to_jsonb(rollup.*) ->> 'capture_sha256' AS capture_sha256,
-       to_jsonb(rollup.*) ->> 'engine_build' AS engine_build
+       to_jsonb(rollup.*) ->> 'engine_build' AS engine_build,
+       (to_jsonb(rollup.*) ->> 'paused_at')::timestamptz AS paused_at, to_jsonb(rollup.*) ->> 'replaces' AS replaces
   FROM highwater.rollup AS rollup
   LEFT JOIN covered ON covered.rollup = rollup.name
   LEFT JOIN bare ON bare.name = rollup.name

@@ -7,7 +7,9 @@
 -- nobody has planned it yet, the planner has to look.
 WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
 stand AS (
-  SELECT job.name AS job, scope.scope, moment.now, job.paused_at IS NOT NULL AS is_paused, job.catch_up, job.catch_up_cap,
+  SELECT job.name AS job, scope.scope, moment.now, job.catch_up, job.catch_up_cap,
+         job.paused_at IS NOT NULL OR (job.scopes = 'rollup' AND EXISTS (
+           SELECT FROM highwater.rollup AS rollup WHERE rollup.name = scope.scope AND rollup.paused_at IS NOT NULL)) AS is_paused,
          job.cadence, job.cron, job.tz, job.schedule_delay, job.catch_up_window, known.materialised_to AS known_to,
          known.next_plan_at, known.next_rule IS NOT DISTINCT FROM job.tz || ' ' || job.cron AS knows_next,
          date_bin(job.cadence, moment.now - job.schedule_delay, '2001-01-01 00:00:00+00') AS present,

@@ -13,6 +13,8 @@ claimable AS MATERIALIZED (
     JOIN highwater.job AS job ON job.name = plan.job
    WHERE plan.state IN ('due', 'retrying') AND plan.next_try_at <= (SELECT moment.now FROM moment)
      AND job.paused_at IS NULL AND job.runner = ANY ($4)
+     AND NOT (job.scopes = 'rollup' AND EXISTS (
+           SELECT FROM highwater.rollup AS rollup WHERE rollup.name = plan.scope AND rollup.paused_at IS NOT NULL))
      AND NOT (plan.exclusive AND EXISTS (
            SELECT FROM highwater.plan AS other
             WHERE other.job = plan.job AND other.scope = plan.scope AND other.state = 'running' AND other.exclusive))

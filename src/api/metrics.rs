@@ -122,6 +122,11 @@ fn database(page: &mut Page, view: &View) {
         let labels = [("rollup", lag.rollup.as_str())];
         page.value("highwater_rollup_slices_pending", &labels, lag.slices_pending as f64);
     }
+    page.head("highwater_rollup_paused", "gauge", "1 while somebody has paused the rollup.");
+    for lag in &view.lags {
+        let labels = [("rollup", lag.rollup.as_str())];
+        page.value("highwater_rollup_paused", &labels, f64::from(u8::from(lag.is_paused)));
+    }
     page.head("highwater_rollup_failed", "gauge", "1 while the last run over the rollup has failed.");
     for lag in &view.lags {
         let labels = [("rollup", lag.rollup.as_str())];

@@ -100,7 +100,7 @@ impl Readiness {
         let problem = (unreached || view.is_none()).then(|| "the database does not answer".to_owned());
         checks.push(check("database", problem));
         for lag in view.map(|view| view.lags).unwrap_or_default() {
-            let problem = (lag.lag_seconds > STOPPED_SECONDS)
+            let problem = (lag.lag_seconds > STOPPED_SECONDS && !lag.is_paused)
                 .then(|| format!("{:.0} s behind its source", lag.lag_seconds));
             checks.push(check(&format!("rollup {}", lag.rollup), problem));
         }

@@ -46,9 +46,10 @@ fn tell(running: &mut Option<Running>, news: &News) {
     };
     match news {
         News::Counting { .. } => {}
-        News::Waiting { rollup, holder } => {
-            say(running, format!("{rollup}: waiting for another backfill: {holder}"));
+        News::Waiting { rollup, work, holder } => {
+            say(running, format!("{rollup}: waiting for another {work}: {holder}"));
         }
+        News::Note { rollup, note } => say(running, format!("{rollup}: {note}")),
         News::Began { rollup, work, slices, source_rows } => {
             let (slices, rows) = (*slices as u64, u64::try_from(*source_rows).unwrap_or_default());
             let meter = Meter::begin(&format!("{rollup} {}", name_of(*work)), slices, rows);
@@ -99,8 +100,11 @@ fn name_of(work: Work) -> &'static str {
 fn print_json(news: &News) {
     let line = match news {
         News::Counting { rollup } => json!({"event": "counting", "rollup": rollup.as_str()}),
-        News::Waiting { rollup, holder } => {
-            json!({"event": "waiting", "rollup": rollup.as_str(), "holder": holder})
+        News::Waiting { rollup, work, holder } => {
+            json!({"event": "waiting", "rollup": rollup.as_str(), "work": work.to_string(), "holder": holder})
+        }
+        News::Note { rollup, note } => {
+            json!({"event": "note", "rollup": rollup.as_str(), "note": note})
         }
         News::Began { rollup, work, slices, source_rows } => json!({
             "event": "began", "rollup": rollup.as_str(), "work": name_of(*work), "slices": slices,

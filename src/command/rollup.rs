@@ -47,6 +47,16 @@ enum Command {
     Read(super::read::Args),
     Mark(super::mark::Args),
     Sql(super::script::Args),
+    Diff(super::alter::Diff),
+    Alter(super::alter::Alter),
+    /// Let the worker leave a rollup alone; changes of its source are kept
+    Pause {
+        name: RollupName,
+    },
+    /// Let the worker go on with a paused rollup, which then catches up
+    Resume {
+        name: RollupName,
+    },
     Verify(Verify),
     /// Remove a rollup, its table included; the source stays, without any trigger of ours
     Drop {
@@ -132,6 +142,10 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::Drain { names } => drain_all(global, &names, shutdown).await,
         Command::Mark(args) => super::mark::run(global, args).await,
         Command::Sql(args) => super::script::run(global, args).await,
+        Command::Diff(args) => super::alter::diff(global, args).await,
+        Command::Alter(args) => super::alter::alter(global, args, shutdown).await,
+        Command::Pause { name } => super::pause::run(global, &name, true).await,
+        Command::Resume { name } => super::pause::run(global, &name, false).await,
         Command::Read(args) => super::read::run(global, args).await,
         Command::Verify(args) => prove(global, args, shutdown).await,
         Command::Drop { name, yes } => remove(global, &name, yes, shutdown).await,

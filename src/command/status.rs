@@ -148,6 +148,7 @@ fn row(rollup: &RollupStatus) -> [String; 8] {
     [
         rollup.name.clone(),
         match rollup.health {
+            Health::Ok | Health::Warning if rollup.paused_at.is_some() => "paused",
             Health::Ok => "ok",
             Health::Warning => "warning",
             Health::Critical => "CRITICAL",

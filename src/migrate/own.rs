@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = &[
     ("V14__backup_sweeps.sql", include_str!("../../migrations/V14__backup_sweeps.sql")),
     ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
     ("V16__overdue.sql", include_str!("../../migrations/V16__overdue.sql")),
+    ("V18__pause_and_alter.sql", include_str!("../../migrations/V18__pause_and_alter.sql")),
     ("V20__cron.sql", include_str!("../../migrations/V20__cron.sql")),
 ];
 

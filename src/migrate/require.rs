@@ -277,9 +277,8 @@ impl Listener for Relay<'_> {
                 tally.rows_done += source_rows;
                 self.context.progress(tally.progress(format!("{} {rollup} {month}", verb(work))));
             }
-            News::Waiting { rollup, holder } => {
-                self.context
-                    .progress(tally.progress(format!("{rollup} waits for another backfill: {holder}")));
+            News::Waiting { rollup, work, holder } => {
+                self.context.progress(tally.progress(format!("{rollup} waits for another {work}: {holder}")));
             }
             News::Retry { rollup, month, reason } => {
                 self.context.note(format!("{rollup} {month} is tried again: {reason}"));
@@ -291,6 +290,7 @@ impl Listener for Relay<'_> {
                 self.context
                     .note(format!("{rollup} {month} is being written by someone else; it comes last"));
             }
+            News::Note { rollup, note } => self.context.note(format!("{rollup}: {note}")),
             News::Counting { .. } | News::Stopping { .. } | News::Ended { .. } => {}
         }
     }

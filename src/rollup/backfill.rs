@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::error::RollupError;
 use super::ledger::{self, Pending, Range};
-use super::lock::BackfillLock;
+use super::lock::{Exclusive, WorkLock};
 use super::name::RollupName;
 use super::shape::Shape;
 use super::stop::unless_stopped;
@@ -122,7 +122,9 @@ pub async fn run(
     let began = Instant::now();
     let mut session = connect::connect(target, subcommand).await?;
     let shape = install::load(&mut session, name).await?;
-    let _lock = BackfillLock::take(target, subcommand, name, options.wait, listener, shutdown).await?;
+    let _lock =
+        WorkLock::take(target, subcommand, Exclusive::Backfill, name, options.wait, listener, shutdown)
+            .await?;
     listener.hear(News::Counting { rollup: name.clone() });
     let preparing = async {
         ledger::prepare(&session, &shape, options.restart).await?;

@@ -209,6 +209,7 @@ fn read(row: &Row) -> Result<Pass, RollupError> {
         buckets: count("buckets"),
         rows: count("rows_added") + count("rows_changed") + count("rows_removed"),
         oldest_left: row.get("oldest_left"),
-        is_abreast: row.get("is_abreast"),
+        // A rendering of an older version does not say so: then the next pass finds out.
+        is_abreast: row.try_get("is_abreast").unwrap_or_default(),
     })
 }

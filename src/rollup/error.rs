@@ -1,5 +1,6 @@
 //! What can go wrong with rollups.
 
+use super::lock::Exclusive;
 use super::name::RollupName;
 use crate::db::{DbError, schema};
 use crate::ground::exit::Exit;
@@ -34,11 +35,16 @@ pub enum RollupError {
         schema::VERSION
     )]
     SchemaTooNew { found: i64 },
-    #[error("another backfill of \"{name}\" is running: {holder}")]
-    Busy { name: RollupName, holder: String },
-    /// A signal came during the wait for another backfill.
-    #[error("stopped while waiting for another backfill of \"{name}\": {holder}")]
-    Stopped { name: RollupName, holder: String },
+    #[error("another {work} of \"{name}\" is running: {holder}")]
+    Busy { work: Exclusive, name: RollupName, holder: String },
+    /// A signal came during the wait for another backfill or alter.
+    #[error("stopped while waiting for another {work} of \"{name}\": {holder}")]
+    Stopped { work: Exclusive, name: RollupName, holder: String },
+    /// The rollup that was built beside differs from its source.
+    #[error(
+        "{rows} rows of \"{next}\" differ from their source, the first is {example}; \"{name}\" stays as it is, \"highwater rollup verify {next} --repair\" makes them right"
+    )]
+    Unproven { name: RollupName, next: RollupName, rows: i64, example: String },
     #[error(
         "slice {slice} of \"{name}\" failed: {cause}; {complete} slices are complete, \"highwater backfill {name}\" goes on from here"
     )]
@@ -81,6 +87,7 @@ impl RollupError {
             | RollupError::SchemaTooOld { .. }
             | RollupError::SchemaTooNew { .. } => Exit::Pending,
             RollupError::Busy { .. } => Exit::LockBusy,
+            RollupError::Unproven { .. } => Exit::Drift,
             RollupError::Stopped { .. } => Exit::Interrupted,
             RollupError::LockLost => Exit::LockLost,
             RollupError::Unmerged { .. } => Exit::Drift,

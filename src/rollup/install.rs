@@ -72,6 +72,27 @@ pub async fn install(tx: &Tx<'_>, definition: &Definition) -> Result<Installed, 
 ///
 /// As [`install`].
 pub async fn install_now(session: &mut Session, definition: &Definition) -> Result<Installed, RollupError> {
+    install_tried(session, definition, None).await
+}
+
+/// As [`install_now`], for a rollup that is built to take the place of `replaced`; from the beginning the ledger says so.
+///
+/// # Errors
+///
+/// As [`install`].
+pub(super) async fn install_beside(
+    session: &mut Session,
+    definition: &Definition,
+    replaced: &RollupName,
+) -> Result<Installed, RollupError> {
+    install_tried(session, definition, Some(replaced)).await
+}
+
+async fn install_tried(
+    session: &mut Session,
+    definition: &Definition,
+    replaced: Option<&RollupName>,
+) -> Result<Installed, RollupError> {
     require_schema(&*session).await?;
     let mut attempt = 1;
     let mut afresh = false;
@@ -84,6 +105,11 @@ pub async fn install_now(session: &mut Session, definition: &Definition) -> Resu
         };
         match result {
             Ok(installed) => {
+                if let Some(replaced) = replaced {
+                    let name = definition.name.as_str();
+                    tx.query(include_str!("../../sql/rollup/set_replaces.sql"), &[&name, &replaced.as_str()])
+                        .await?;
+                }
                 tx.commit().await?;
                 return Ok(installed);
             }

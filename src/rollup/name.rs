@@ -5,7 +5,7 @@
 pub struct RollupName(String);
 
 /// Longest name; with a suffix such as `_watermark` or `_2026_03_tenant_bucket_idx` it stays below Postgres's 63.
-const MAX_LENGTH: usize = 40;
+pub(super) const MAX_LENGTH: usize = 40;
 
 impl RollupName {
     /// Checks a name.

@@ -72,16 +72,18 @@ pub fn tables(shape: &Shape) -> String {
         .render();
     text.push_str(&watch::table(shape));
     text.push_str(&base::table(shape));
-    for (ordinal, index) in shape.definition.index.iter().enumerate() {
+    text.push_str(&read_indexes(shape));
+    text
+}
+
+/// The extra indexes of the target.
+pub(super) fn read_indexes(shape: &Shape) -> String {
+    let one = |(ordinal, index): (usize, &Vec<String>)| {
         let columns: Vec<String> = index.iter().map(|column| identifier(column)).collect();
         let index_name = identifier(&format!("{}_read_{}", shape.target.table, ordinal + 1));
-        text.push_str(&format!(
-            "\nCREATE INDEX {index_name} ON {} ({});\n",
-            shape.target.quoted(),
-            columns.join(", ")
-        ));
-    }
-    text
+        format!("\nCREATE INDEX {index_name} ON {} ({});\n", shape.target.quoted(), columns.join(", "))
+    };
+    shape.definition.index.iter().enumerate().map(one).collect()
 }
 
 /// The rollup's functions.

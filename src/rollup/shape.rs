@@ -13,7 +13,7 @@ use crate::db::Executor;
 pub const SCHEMA: &str = "highwater";
 
 /// Longest name of a target table: with `_2026_03` its partitions have the 63 bytes that Postgres keeps.
-const MAX_TARGET_LENGTH: usize = 55;
+pub(super) const MAX_TARGET_LENGTH: usize = 55;
 
 /// Everything that rendering needs to know.
 #[derive(Debug, Clone)]
@@ -189,7 +189,8 @@ fn is_collected(type_name: &str, query: &str) -> bool {
         && !query.contains("order by")
 }
 
-fn target(definition: &Definition) -> TableName {
+/// Where a definition's rows go.
+pub(super) fn target(definition: &Definition) -> TableName {
     match definition.target.as_deref().and_then(|written| written.split_once('.')) {
         Some((schema, table)) => TableName { schema: schema.to_owned(), table: table.to_owned() },
         None => TableName {

@@ -89,6 +89,10 @@ pub struct RollupStatus {
     /// Rows of the source whose time is NULL, infinite or outside the years 1 to 9999; `None` when counting them took
     /// too long.
     pub uncounted_rows: Option<i64>,
+    /// Since when the worker leaves it alone.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Of one that "rollup alter" is building: the rollup whose place it will take.
+    pub replaces: Option<String>,
     pub last_error: Option<String>,
     pub last_error_at: Option<DateTime<Utc>>,
 }
@@ -146,6 +150,8 @@ pub async fn read(session: &mut Session) -> Result<Status, RollupError> {
             covered_to: row.get("covered_to"),
             rows: row.get("rows"),
             uncounted_rows: seen.uncounted_rows,
+            paused_at: row.get("paused_at"),
+            replaces: row.get("replaces"),
             last_error: row.get("last_error"),
             last_error_at: row.get("last_error_at"),
         };
@@ -234,8 +240,20 @@ impl RollupStatus {
         if let Some(error) = self.last_error.clone() {
             self.note(Health::Critical, format!("last run failed: {error}"));
         }
+        if let Some(replaced) = self.replaces.clone() {
+            let problem = format!(
+                "being built to take the place of {replaced}; \"highwater rollup alter\" goes on with it"
+            );
+            self.note(Health::Ok, problem);
+        }
+        if let Some(since) = self.paused_at {
+            let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+            let problem =
+                format!("paused since {since}, changes are kept; \"highwater rollup resume {name}\"");
+            self.note(Health::Warning, problem);
+        }
         // Judged by marks and not by the watermark: a rollup without marks is exact, however long ago it was drained.
-        match self.oldest_mark_seconds {
+        match self.oldest_mark_seconds.filter(|_| self.paused_at.is_none()) {
             Some(age) if age > STOPPED_SECONDS => self.note(Health::Critical, waiting(&name, age)),
             Some(age) if age > LATE_SECONDS => self.note(Health::Warning, waiting(&name, age)),
             Some(_) | None => {}

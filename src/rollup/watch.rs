@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::RollupError;
+use super::lock::Exclusive;
 use super::name::RollupName;
 use super::throttle::Reason;
 use crate::ground::month::Month;
@@ -10,8 +11,10 @@ use crate::ground::month::Month;
 /// News of a backfill or a proof, in the order in which things happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// Another backfill of this rollup runs; waiting for it.
-    Waiting { rollup: RollupName, holder: String },
+    /// Another backfill or alter of this rollup runs; waiting for it.
+    Waiting { rollup: RollupName, work: Exclusive, holder: String },
+    /// Something that a person should know, such as what the work waits for.
+    Note { rollup: RollupName, note: String },
     /// The months that have rows are being counted.
     Counting { rollup: RollupName },
     /// Work begins: this many slices, with about this many rows of the source.

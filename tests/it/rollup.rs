@@ -3,6 +3,7 @@
 mod ageing;
 mod ageing_history;
 mod ahead;
+mod alter;
 mod backfill;
 mod backfill_kill;
 mod backfill_turns;
@@ -21,6 +22,7 @@ mod hot;
 mod install;
 mod kinds;
 mod partitions;
+mod pause;
 mod plans;
 mod renew;
 mod status;

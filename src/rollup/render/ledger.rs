@@ -4,7 +4,9 @@ use sha2::{Digest, Sha256};
 
 use super::template::Template;
 use super::{QUOTE, capture, capture_function, functions, live, read, tables, triggers, watch};
-use crate::rollup::quote::{identifier, literal};
+use crate::rollup::RollupName;
+use crate::rollup::definition::Definition;
+use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
 
 /// Version of this build, as the ledger keeps it.
@@ -60,6 +62,31 @@ pub fn ledger(shape: &Shape) -> String {
         .set("tenant", definition.tenant.as_deref().map_or("NULL".to_owned(), literal))
         .set("grain", grain.to_owned())
         .names(shape)
+        .render()
+}
+
+/// Puts the tables and the ledger of `next` in the place of those of `file`'s rollup, which are gone. `from` and `to` are
+/// the target's names before and after.
+pub fn swap(file: &Definition, next: &RollupName, from: &TableName, to: &TableName) -> String {
+    Template::new(include_str!("../../../sql/template/swap.sql"))
+        .set("definition", literal(&file.text))
+        .set("definition_sha256", literal(&file.sha256()))
+        .set("name_literal", literal(file.name.as_str()))
+        .set("next_literal", literal(next.as_str()))
+        .set("next_target", literal(&from.quoted()))
+        .set("next_table", literal(&from.table))
+        .set("target_table", literal(&to.table))
+        .set("target_name", literal(&to.to_string()))
+        .set("quote", QUOTE.to_owned())
+        .render()
+}
+
+/// Another definition of the same tables.
+pub fn redefine(file: &Definition) -> String {
+    Template::new(include_str!("../../../sql/template/redefine.sql"))
+        .set("definition", literal(&file.text))
+        .set("definition_sha256", literal(&file.sha256()))
+        .set("name_literal", literal(file.name.as_str()))
         .render()
 }
 

@@ -1,14 +1,42 @@
 //! Backfill of one rollup's pending months, so that a rollup over a table with history needs no further step.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::fence::LeaseFence;
 use crate::db::Executor;
-use crate::rollup::RollupError;
 use crate::rollup::backfill::{self, End, Options};
-use crate::rollup::watch::Silent;
+use crate::rollup::watch::{Fence, Silent};
+use crate::rollup::{RollupError, RollupName};
 use crate::scheduler::handler::{Context, ending};
 use crate::scheduler::outcome::Outcome;
+
+/// Asks between months, beside the lease, whether somebody has paused the rollup.
+struct PauseFence<'a> {
+    lease: LeaseFence,
+    context: &'a Context,
+    rollup: &'a RollupName,
+    is_paused: AtomicBool,
+}
+
+impl Fence for PauseFence<'_> {
+    fn check(&self) -> BoxFuture<'_, Result<(), RollupError>> {
+        Box::pin(async {
+            self.lease.check().await?;
+            let session = self.context.sessions.take().await?;
+            let statement = include_str!("../../../sql/scheduler/is_paused.sql");
+            let row = session.query_opt(statement, &[&self.rollup.as_str()]).await?;
+            self.context.sessions.put(session).await;
+            if row.is_some_and(|row| row.get("paused")) {
+                self.is_paused.store(true, Ordering::Relaxed);
+                return Err(RollupError::LockLost);
+            }
+            Ok(())
+        })
+    }
+}
 
 /// Fills what is pending; nothing, as a rule.
 pub async fn run(context: &Context) -> Outcome {
@@ -30,7 +58,12 @@ pub async fn run(context: &Context) -> Outcome {
     if !needed {
         return Outcome::Done(serde_json::Value::Null);
     }
-    let fence = LeaseFence::of(context);
+    let fence = PauseFence {
+        lease: LeaseFence::of(context),
+        context,
+        rollup: &name,
+        is_paused: AtomicBool::new(false),
+    };
     let target = context.sessions.target();
     let report = backfill::run(
         target,
@@ -48,6 +81,9 @@ pub async fn run(context: &Context) -> Outcome {
         }
         Ok(_) => Outcome::Stopped,
         Err(_) if context.shutdown.is_requested() => Outcome::Stopped,
+        Err(RollupError::LockLost) if fence.is_paused.load(Ordering::Relaxed) => {
+            Outcome::Done(json!({"note": "the rollup is paused"}))
+        }
         Err(RollupError::LockLost) => Outcome::Lost,
         Err(RollupError::Unknown { .. }) => Outcome::Done(json!({"note": "the rollup was dropped"})),
         Err(RollupError::Db(error)) => ending(&error),

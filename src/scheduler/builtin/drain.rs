@@ -86,14 +86,23 @@ async fn passes(
     let end_of_plan = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
     let left = (end_of_plan - claimed.now).to_std().unwrap_or_default();
     let end = Instant::now() + left + OVERLAP;
-    let fence = include_str!("../../../sql/scheduler/fence.sql");
-    let values: [&dyn Param; 2] = [&context.hold.run.0, &context.hold.token.0];
+    let fence = include_str!("../../../sql/scheduler/drain_fence.sql");
+    let rollup = name.as_str();
+    let values: [&dyn Param; 3] = [&context.hold.run.0, &context.hold.token.0, &rollup];
     let mut pause = FIRST_PAUSE;
     let mut is_first = true;
     loop {
         let began = Instant::now();
         let Some(pass) = drain::pass_if(session, name, fence, &values).await? else {
-            return Ok(lost(context));
+            let statement = include_str!("../../../sql/scheduler/is_paused.sql");
+            let row = session.query_opt(statement, &[&rollup]).await?;
+            return Ok(if row.is_some_and(|row| row.get("paused")) {
+                Outcome::Done(
+                    json!({"note": "the rollup is paused", "passes": tally.passes, "marks": tally.marks}),
+                )
+            } else {
+                lost(context)
+            });
         };
         if std::mem::take(&mut is_first) {
             session.query(include_str!("../../../sql/scheduler/clear_error.sql"), &[&name.as_str()]).await?;

@@ -21,6 +21,8 @@ pub struct Lag {
     /// Database clock minus watermark; of a rollup that was never counted minus its installation.
     pub lag_seconds: f64,
     pub slices_pending: i64,
+    /// Whether somebody has paused it, so that it may be behind.
+    pub is_paused: bool,
     pub last_error: Option<String>,
 }
 
@@ -40,6 +42,7 @@ pub async fn read(db: &impl Executor) -> Result<Vec<Lag>, DbError> {
                 .unwrap_or_else(|| row.get::<_, Option<f64>>("age_seconds").unwrap_or_default())
                 .max(0.0),
             slices_pending: row.get("slices_pending"),
+            is_paused: row.get("is_paused"),
             last_error: row.get("last_error"),
         })
         .collect())
@@ -58,7 +61,7 @@ pub async fn run(context: &Context) -> Outcome {
     context.sessions.put(session).await;
     let late: Vec<String> = lags
         .iter()
-        .filter(|lag| lag.lag_seconds > LATE_SECONDS)
+        .filter(|lag| lag.lag_seconds > LATE_SECONDS && !lag.is_paused)
         .map(|lag| format!("{} is {:.0} s behind its source", lag.rollup, lag.lag_seconds))
         .collect();
     if late.is_empty() {

@@ -15,9 +15,8 @@ const IDLE: &str = "
 DROP FUNCTION highwater.event_hourly_drain;
 CREATE FUNCTION highwater.event_hourly_drain(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
   OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
-  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz,
-  OUT is_abreast boolean)
-LANGUAGE plpgsql AS $$ BEGIN outcome := 'idle'; is_abreast := true; END $$;";
+  OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT oldest_left timestamptz)
+LANGUAGE plpgsql AS $$ BEGIN outcome := 'idle'; END $$;";
 
 async fn status(db: &TestDb) -> Output {
     highwater(db, &["status"]).await
