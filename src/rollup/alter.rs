@@ -1,7 +1,7 @@
 //! Alter: brings an installed rollup to another definition while its readers and writers go on.
 //!
 //! What counts other rows is built beside the old one, as a rollup of its own over the same source: backfilled, drained,
-//! proven row by row, and then put in the place of the old one ([`swap`]). Until that moment everything reads as before;
+//! proven row by row, and then put in the place of the old one (`swap`). Until that moment everything reads as before;
 //! killed at any point, the same command goes on from what is there.
 
 use std::time::Duration;
