@@ -28,7 +28,7 @@ pub async fn enrol(State(desk): State<Desk>, body: Raw) -> Result<Response, Refu
         warn!("refused an enrolment: the code is not known, used or expired");
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
-            "the code is not known, was used, or has expired; make a new one with \"highwater hosts code\"",
+            "the code is not known, was used, or has expired; make one with \"highwater hosts enrol-code\"",
         ));
     };
     let host = HostId(row.get::<_, Uuid>("host"));
