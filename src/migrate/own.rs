@@ -22,13 +22,13 @@ const FILES: &[(&str, &str)] = &[
     ("V8__engine_version.sql", include_str!("../../migrations/V8__engine_version.sql")),
     ("V9__ageing.sql", include_str!("../../migrations/V9__ageing.sql")),
     ("V10__job_in_code.sql", include_str!("../../migrations/V10__job_in_code.sql")),
-    ("V12__backup.sql", include_str!("../../migrations/V12__backup.sql")),
-    ("V13__backup_rollups.sql", include_str!("../../migrations/V13__backup_rollups.sql")),
-    ("V14__backup_sweeps.sql", include_str!("../../migrations/V14__backup_sweeps.sql")),
-    ("V15__backup_due.sql", include_str!("../../migrations/V15__backup_due.sql")),
-    ("V16__overdue.sql", include_str!("../../migrations/V16__overdue.sql")),
-    ("V18__pause_and_alter.sql", include_str!("../../migrations/V18__pause_and_alter.sql")),
-    ("V20__cron.sql", include_str!("../../migrations/V20__cron.sql")),
+    ("V11__backup.sql", include_str!("../../migrations/V11__backup.sql")),
+    ("V12__backup_rollups.sql", include_str!("../../migrations/V12__backup_rollups.sql")),
+    ("V13__backup_sweeps.sql", include_str!("../../migrations/V13__backup_sweeps.sql")),
+    ("V14__backup_due.sql", include_str!("../../migrations/V14__backup_due.sql")),
+    ("V15__overdue.sql", include_str!("../../migrations/V15__overdue.sql")),
+    ("V16__pause_and_alter.sql", include_str!("../../migrations/V16__pause_and_alter.sql")),
+    ("V17__cron.sql", include_str!("../../migrations/V17__cron.sql")),
 ];
 
 /// Definitions that own migrations install, by the path that their `add-rollup` gives.

@@ -59,7 +59,7 @@ async fn one_run_fills_and_proves_usage_and_backup_jobs() {
 #[tokio::test]
 async fn one_run_fills_and_proves_two_years_of_backup_jobs() {
     let db = TestDb::empty().await;
-    up_to(&db, 13).await;
+    up_to(&db, 12).await;
     let session = db.session().await;
     let rows = scaled(2_000, 1_000_000);
     session.batch(&history(rows)).await.unwrap();
