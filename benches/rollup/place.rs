@@ -17,7 +17,7 @@ const URL_VARIABLE: &str = "HIGHWATER_BENCH_URL";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_highwater");
 
 pub struct Place {
-    url: String,
+    pub url: String,
     pub target: Target,
     /// Keeps an own server up.
     _server: Option<Server>,

@@ -6,24 +6,26 @@
 -- $5 text[]: errors; the empty text for none
 -- Ends runs and gives their leases back, many at once. A run whose lease is not ours any more is answered `lost`, one
 -- whose lease is locked at the moment, by a heartbeat or by what is left of its own transaction, `locked`: ask again.
+-- As in scheduler/heartbeat only a lease that somebody has touched is locked before it is deleted.
 WITH ended AS (
   SELECT ended.run_id, ended.token, ended.ending, nullif(ended.result, '')::jsonb AS result, nullif(ended.error, '') AS error
     FROM unnest($1::int8[], $2::int8[], $3::text[], $4::text[], $5::text[]) AS ended (run_id, token, ending, result, error)
-), seen AS (
-  SELECT lease.run_id
-    FROM highwater.lease AS lease
-    JOIN ended ON ended.run_id = lease.run_id AND ended.token = lease.token
+), seen AS MATERIALIZED (
+  SELECT lease.run_id, lease.token, lease.xmax = 0 AS is_untouched, ended.ending, ended.result, ended.error
+    FROM ended
+    JOIN highwater.lease AS lease ON lease.run_id = ended.run_id AND lease.token = ended.token
    WHERE lease.lease_until > clock_timestamp()
 ), free AS MATERIALIZED (
   SELECT lease.run_id
     FROM highwater.lease AS lease
-   WHERE lease.run_id IN (SELECT seen.run_id FROM seen) AND lease.lease_until > clock_timestamp()
+   WHERE lease.run_id IN (SELECT seen.run_id FROM seen WHERE NOT seen.is_untouched) AND lease.lease_until > clock_timestamp()
    ORDER BY lease.run_id
      FOR UPDATE SKIP LOCKED
 ), released AS (
-  DELETE FROM highwater.lease AS lease USING ended
-   WHERE lease.run_id IN (SELECT free.run_id FROM free) AND ended.run_id = lease.run_id AND ended.token = lease.token
-  RETURNING lease.run_id, ended.ending, ended.result, ended.error
+  DELETE FROM highwater.lease AS lease USING seen
+   WHERE lease.run_id = seen.run_id AND lease.token = seen.token AND lease.lease_until > clock_timestamp()
+     AND (seen.is_untouched OR seen.run_id IN (SELECT free.run_id FROM free))
+  RETURNING lease.run_id, seen.token, seen.ending, seen.result, seen.error
 ), outcome AS (
   -- attempts and crash_attempts as they are after this ending; the state follows from them
   SELECT released.run_id, released.result, released.error, released.ending, job.backoff,
@@ -55,9 +57,9 @@ WITH ended AS (
   RETURNING plan.run_id, plan.state, plan.attempts
 )
 SELECT ended.run_id,
-       CASE WHEN free.run_id IS NOT NULL THEN 'finished' WHEN seen.run_id IS NOT NULL THEN 'locked' ELSE 'lost' END AS answer,
+       CASE WHEN released.run_id IS NOT NULL THEN 'finished' WHEN seen.run_id IS NOT NULL THEN 'locked' ELSE 'lost' END AS answer,
        written.state
   FROM ended
-  LEFT JOIN seen ON seen.run_id = ended.run_id
-  LEFT JOIN free ON free.run_id = ended.run_id
+  LEFT JOIN seen ON seen.run_id = ended.run_id AND seen.token = ended.token
+  LEFT JOIN released ON released.run_id = ended.run_id AND released.token = ended.token
   LEFT JOIN written ON written.run_id = ended.run_id

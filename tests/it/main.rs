@@ -28,6 +28,7 @@ mod scheduler_claim;
 mod scheduler_cost;
 mod scheduler_cron;
 mod scheduler_embed;
+mod scheduler_fault;
 mod scheduler_model;
 mod scheduler_plan;
 mod scheduler_site;

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use crate::scheduler_site::{Claimer, bare, count, due, expire, hurry, job, migrated, plan, row, until};
 use crate::support::TestDb;
 use crate::support::program::{Running, command, highwater, run, spawn, start};
+use crate::support::scale::scaled;
 
 /// An address that was free just now.
 fn address() -> String {
@@ -157,11 +158,20 @@ async fn killed_workers_lose_no_plan_and_do_none_twice() {
         draft.backoff = Duration::from_millis(1);
     })
     .await;
-    due(&db, "many", 600).await;
+    let (kills, plans) = (scaled(9, 1_000), scaled(600, 10_000));
     let mut workers: Vec<Running> =
         (0..3).map(|_| spawn(&db, &["worker", "--listen", "127.0.0.1:0", "--concurrency", "4"])).collect();
-    for round in 0..9 {
-        until(&db, "SELECT count(*) FROM highwater.lease").await;
+    for round in 0..kills {
+        // A share of the plans each time, so that there is work left for the last kill too.
+        let (from, to) = (round * plans / kills + 1, (round + 1) * plans / kills);
+        let share = format!(
+            "INSERT INTO highwater.plan (job, scope, plan_time, state, exclusive, next_try_at)
+             SELECT 'many', '', t, 'due', false, t
+               FROM generate_series({from}, {to}) AS n, LATERAL (SELECT date_trunc('day', now()) - n * interval '1 minute' AS t) AS times"
+        );
+        db.session().await.batch(&share).await.unwrap();
+        let begun = "SELECT count(*) FROM highwater.plan WHERE job = 'many' AND started_at IS NOT NULL AND plan_time <";
+        until(&db, &format!("{begun} date_trunc('day', now()) - interval '1 minute' * {}", from - 1)).await;
         tokio::time::sleep(Duration::from_millis(150)).await;
         let victim = workers.remove(0);
         victim.signal(Signal::SIGKILL);
@@ -171,7 +181,8 @@ async fn killed_workers_lose_no_plan_and_do_none_twice() {
         hurry(&db).await;
         workers.push(spawn(&db, &["worker", "--listen", "127.0.0.1:0", "--concurrency", "4"]));
         assert!(
-            round < 8 || count(&db, "SELECT count(*) FROM highwater.plan WHERE state = 'done'").await > 0
+            round + 1 < kills
+                || count(&db, "SELECT count(*) FROM highwater.plan WHERE state = 'done'").await > 0
         );
     }
     let open = "SELECT (count(*) = 0)::int::bigint FROM highwater.plan WHERE job = 'many' AND plan_time < now() - interval '1 minute' AND state <> 'done'";
@@ -190,7 +201,7 @@ async fn killed_workers_lose_no_plan_and_do_none_twice() {
     assert_eq!(count(&db, twice).await, 0);
     let lost = "SELECT count(*) FROM highwater.plan AS p WHERE p.state = 'done' AND NOT EXISTS (SELECT FROM effect AS e WHERE e.plan_time = p.plan_time)";
     assert_eq!(count(&db, lost).await, 0);
-    assert!(count(&db, "SELECT count(*) FROM effect").await >= 600);
+    assert!(count(&db, "SELECT count(*) FROM effect").await >= i64::try_from(plans).unwrap());
 }
 
 #[tokio::test]

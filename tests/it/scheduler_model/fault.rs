@@ -52,7 +52,7 @@ pub const FAULTS: &[Fault] = &[
                 "lease.run_id = held.run_id",
             ),
             (HEARTBEAT, "WHERE lease.worker = ($1::text)::uuid", "WHERE $1::text IS NOT NULL"),
-            (HEARTBEAT, "AND own.token = lease.token", ""),
+            (HEARTBEAT, "lease.run_id = own.run_id AND lease.token = own.token", "lease.run_id = own.run_id"),
         ],
     ),
     text(
@@ -103,18 +103,11 @@ pub const FAULTS: &[Fault] = &[
     text(
         15,
         "a plan is finished by its number alone",
-        &[
-            (
-                FINISH,
-                "JOIN ended ON ended.run_id = lease.run_id AND ended.token = lease.token",
-                "JOIN ended ON ended.run_id = lease.run_id",
-            ),
-            (
-                FINISH,
-                "AND ended.run_id = lease.run_id AND ended.token = lease.token",
-                "AND ended.run_id = lease.run_id",
-            ),
-        ],
+        &[(
+            FINISH,
+            "ON lease.run_id = ended.run_id AND lease.token = ended.token",
+            "ON lease.run_id = ended.run_id",
+        )],
     ),
     text(
         1,
