@@ -1,7 +1,10 @@
 //! Clocks of the machines that workers run on: nobody asks them what time it is.
 
 use std::path::Path;
+use std::time::Duration;
 
+use highwater::scheduler::job::When;
+use highwater::scheduler::planner::CatchUp;
 use nix::sys::signal::Signal;
 
 use crate::scheduler_site::{bare, count, job, until};
@@ -20,8 +23,8 @@ async fn workers_whose_clocks_are_an_hour_off_run_nothing_early_twice_or_never()
     }
     let db = bare().await;
     job(&db, "tick", |draft| {
-        draft.cadence = std::time::Duration::from_secs(1);
-        draft.catch_up = highwater::scheduler::planner::CatchUp::Every;
+        draft.when = When::Every(Duration::from_secs(1));
+        draft.catch_up = CatchUp::Every;
     })
     .await;
     let mut workers = Vec::new();
