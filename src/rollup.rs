@@ -21,6 +21,7 @@ pub mod ledger;
 mod live;
 pub mod lock;
 pub mod mark;
+pub mod measure;
 pub mod name;
 pub mod pause;
 pub mod prune;

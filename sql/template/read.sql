@@ -25,8 +25,10 @@ WITH bucket AS MATERIALIZED (
   -- buckets that lie in two periods, or partly outside the range: their rows of the source, grouped by period
   SELECT n.bucket AT TIME ZONE 'UTC'{{n_columns}}
     FROM {{cut_rows}} AS n
+), combined AS (
+  SELECT part.local_start{{group_columns}}{{combined}}
+    FROM part{{grouping}}
 )
-SELECT part.local_start{{group_columns}}{{combined}}
-  FROM part
- GROUP BY part.local_start{{group_columns}}
- ORDER BY part.local_start{{group_columns}}
+SELECT c.local_start{{shown}}
+  FROM combined AS c
+ ORDER BY c.local_start{{order_columns}}

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::combine::Combine;
 use super::error::RollupError;
 use super::keep::Keep;
+use super::measure::{Declaration, Declared, Derived};
 use super::name::RollupName;
 
 /// Unqualified names in a definition's SQL resolve here unless it says otherwise.
@@ -35,6 +36,16 @@ impl Grain {
             Grain::HalfHour => "interval '30 minutes'",
             Grain::Hour => "interval '1 hour'",
             Grain::Day => "interval '1 day'",
+        }
+    }
+
+    /// For a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Grain::QuarterHour => "15 minutes",
+            Grain::HalfHour => "30 minutes",
+            Grain::Hour => "1 hour",
+            Grain::Day => "1 day",
         }
     }
 
@@ -89,6 +100,8 @@ pub struct Definition {
     pub tolerance: BTreeMap<String, f64>,
     /// How measures of several buckets make one; the others are added up.
     pub combine: BTreeMap<String, Combine>,
+    /// Measures that reads make of stored ones.
+    pub derived: BTreeMap<String, Derived>,
     /// Raw events of months that ended longer ago than this may be pruned; `None` keeps them.
     pub keep_source: Option<Keep>,
     /// Months of the rollup that ended longer ago than this are dropped; `None` keeps them.
@@ -118,6 +131,8 @@ struct File {
     tolerance: BTreeMap<String, f64>,
     #[serde(default)]
     combine: BTreeMap<String, Combine>,
+    #[serde(default)]
+    measure: BTreeMap<String, Declaration>,
     keep_source: Option<Keep>,
     keep: Option<Keep>,
     #[serde(default)]
@@ -166,6 +181,24 @@ impl Definition {
                 "tolerance of \"{column}\" is {tolerance}; it is relative, from 0 to below 1"
             )));
         }
+        let mut combine = file.combine;
+        let mut derived = BTreeMap::new();
+        for (measure, declaration) in file.measure {
+            let declared = declaration.read(&measure).map_err(wrong)?;
+            if combine.contains_key(&measure) {
+                return Err(wrong(format!(
+                    "\"{measure}\" is both in [combine] and in [measure.{measure}]; leave out one of the two"
+                )));
+            }
+            match declared {
+                Declared::Stored(how) => {
+                    combine.insert(measure, how);
+                }
+                Declared::Derived(made) => {
+                    derived.insert(measure, made);
+                }
+            }
+        }
         Ok(Definition {
             name,
             source: file.source,
@@ -176,7 +209,8 @@ impl Definition {
             grain: file.grain,
             key: file.key,
             tolerance: file.tolerance,
-            combine: file.combine,
+            combine,
+            derived,
             keep_source: file.keep_source,
             keep: file.keep,
             index: file.index,

@@ -12,7 +12,7 @@ use super::shape::Shape;
 use crate::db::Session;
 
 /// Keys of a definition that say nothing of what is counted: they change in place.
-const IN_PLACE: [&str; 4] = ["combine", "index", "keep", "tolerance"];
+const IN_PLACE: [&str; 5] = ["combine", "index", "keep", "measure", "tolerance"];
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -21,7 +21,7 @@ pub(super) async fn install(tx: &Tx<'_>, shape: &Shape) -> Result<(), RollupErro
 /// As [`install`].
 pub(super) async fn text(tx: &Tx<'_>, shape: &Shape) -> Result<String, RollupError> {
     let used = used_columns(tx, shape).await?;
-    Ok(format!("{}\n{}", live::view(shape, &used), read::function(shape)))
+    Ok(format!("{}\n{}", live::view(shape, &used), read::function(&live::narrow(shape, &used))))
 }
 
 /// Columns of the source that the query reads; empty when it reads whole rows.

@@ -6,13 +6,14 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::combine;
+use super::definition::Grain;
 use super::error::RollupError;
-use super::install;
+use super::install::{self, path_of, set_search_path};
+use super::measure::{self, Given, Value};
 use super::name::RollupName;
-use super::render::read::{self, Reading};
+use super::render::read::{self, Reading, Tenants};
 use super::shape::Shape;
-use crate::db::{DbError, Executor, Param, Session};
+use crate::db::{DbError, Executor, Param, Session, Tx};
 
 /// Length of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +84,20 @@ pub struct Table {
 pub async fn read(session: &mut Session, name: &RollupName, query: &Query) -> Result<Table, RollupError> {
     let shape = install::load(session, name).await?;
     check_columns(&shape, query)?;
-    let measures = measures(&shape, query)?;
+    let measures = measure::wanted(&shape, &query.measures)
+        .map_err(|reason| RollupError::Range(format!("rollup \"{name}\" {reason}")))?;
     let tx = session.begin().await?;
     tx.batch(include_str!("../../sql/rollup/read_settings.sql")).await?;
+    // The definition's query is part of the statement where buckets are cut.
+    set_search_path(&tx, &path_of(&shape.definition)).await?;
     let (from, to) = range(&tx, query).await?;
+    let is_single = match measures.iter().find_map(single_reason) {
+        Some(reason) => {
+            require_single(&tx, &shape, query, (from, to), reason).await?;
+            true
+        }
+        None => false,
+    };
     let clean = tx.query_one(&read::is_clean(&shape), &[&from, &to]).await?;
     let indexed = tx
         .query_one(
@@ -97,7 +108,8 @@ pub async fn read(session: &mut Session, name: &RollupName, query: &Query) -> Re
     let reading = Reading {
         by: &query.by,
         measures: &measures,
-        of_tenant: query.tenant.is_some(),
+        is_single,
+        tenants: if query.tenant.is_some() { Tenants::One } else { Tenants::All },
         is_clean: clean.get("is_clean"),
         by_index: query.tenant.is_some() || indexed.get("found"),
     };
@@ -109,7 +121,7 @@ pub async fn read(session: &mut Session, name: &RollupName, query: &Query) -> Re
     let columns: Vec<String> = ["local_start".to_owned()]
         .into_iter()
         .chain(query.by.iter().cloned())
-        .chain(measures.iter().map(|(name, _)| name.clone()))
+        .chain(measures.iter().map(|given| given.name.clone()))
         .collect();
     let statement = format!(
         "SELECT ARRAY[{}] AS cells, row_to_json(r)::text AS document FROM (\n{}\n) AS r",
@@ -147,32 +159,60 @@ fn check_columns(shape: &Shape, query: &Query) -> Result<(), RollupError> {
     Ok(())
 }
 
-/// The measures that are wanted, each with its aggregate.
-fn measures(shape: &Shape, query: &Query) -> Result<Vec<(String, &'static str)>, RollupError> {
-    let name = &shape.definition.name;
-    if let Some(unknown) =
-        query.measures.iter().find(|wanted| !shape.measures().any(|one| one.name == **wanted))
-    {
-        let known: Vec<&str> = shape.measures().map(|measure| measure.name.as_str()).collect();
-        return Err(RollupError::Range(format!(
-            "rollup \"{name}\" has no measure \"{unknown}\"; it has {}",
-            known.join(", ")
-        )));
+/// Why a measure cannot be put together; `None` when it can.
+fn single_reason(given: &Given) -> Option<&str> {
+    match &given.value {
+        Value::Single(reason) => Some(reason),
+        Value::Combined(_) | Value::Derived(_) => None,
     }
-    let is_wanted =
-        |measure: &str| query.measures.is_empty() || query.measures.iter().any(|one| one == measure);
-    let mut found = Vec::new();
-    for measure in shape.measures().filter(|measure| is_wanted(&measure.name)) {
-        match combine::aggregate(shape, measure) {
-            Ok(aggregate) => found.push((measure.name.clone(), aggregate)),
-            Err(reason) => {
-                return Err(RollupError::Range(format!(
-                    "rollup \"{name}\": {reason}; or name others with --measure"
-                )));
-            }
-        }
+}
+
+/// A measure that cannot be put together is read where each answer is one row of the rollup. That is told from what is
+/// asked and not from what is found, so that a read does not fail on some days only.
+async fn require_single(
+    tx: &Tx<'_>,
+    shape: &Shape,
+    query: &Query,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    reason: &str,
+) -> Result<(), RollupError> {
+    let definition = &shape.definition;
+    let refused = |why: String| {
+        Err(RollupError::Range(format!(
+            "rollup \"{}\": {reason}; {why}, or name other measures with --measure",
+            definition.name
+        )))
+    };
+    let tenant = definition.tenant.iter().filter(|_| query.tenant.is_none());
+    let missing: Vec<&str> =
+        tenant.chain(&definition.key).filter(|name| !query.by.contains(name)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        return refused(format!(
+            "rows of several keys would be put together: group by {} too",
+            missing.join(", ")
+        ));
     }
-    Ok(found)
+    let is_longer = match definition.grain {
+        Grain::QuarterHour | Grain::HalfHour => true,
+        Grain::Hour => query.step != Step::Hour,
+        Grain::Day => !matches!(query.step, Step::Hour | Step::Day),
+    };
+    let unit = query.step.unit();
+    if is_longer {
+        return refused(format!(
+            "a {unit} holds several buckets of {}: take a shorter --step, or table {} for single buckets",
+            definition.grain.words(),
+            shape.target
+        ));
+    }
+    let row = tx.query_one(&read::shared(shape), &[&from, &to, &query.zone, &unit]).await?;
+    match row.get::<_, Option<NaiveDateTime>>("period") {
+        Some(period) => refused(format!(
+            "the {unit} from {period} in {} holds parts of several buckets: read in another zone, or around it",
+            query.zone
+        )),
+        None => Ok(()),
+    }
 }
 
 async fn range(db: &impl Executor, query: &Query) -> Result<(DateTime<Utc>, DateTime<Utc>), RollupError> {

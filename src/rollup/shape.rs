@@ -3,6 +3,7 @@
 use super::combine;
 use super::definition::Definition;
 use super::error::RollupError;
+use super::measure;
 use super::quote::{TableName, identifier};
 use super::render;
 use super::source::{self, Column, Source};
@@ -38,6 +39,7 @@ impl Shape {
     pub async fn discover(db: &impl Executor, definition: &Definition) -> Result<Shape, RollupError> {
         let source = Source::find(db, definition).await?;
         let misfit = |reason: String| RollupError::Misfit { name: definition.name.clone(), reason };
+        require_extensions(db, definition).await?;
         let view = format!("{SCHEMA}.{}", identifier(&format!("{}_shape", definition.name)));
         let query = render::whole_query(definition, &source);
         db.batch(&format!("CREATE VIEW {view} AS {query}"))
@@ -125,11 +127,7 @@ impl Shape {
                 )));
             }
         }
-        if let Some(declared) =
-            definition.combine.keys().find(|name| !self.measures().any(|column| column.name == **name))
-        {
-            return Err(misfit(format!("combine names \"{declared}\", which is no measure of the query")));
-        }
+        measure::check(self).map_err(misfit)?;
         self.check_merging()?;
         for wanted in definition.index.iter().flatten() {
             if !names.contains(&wanted.as_str()) {
@@ -176,6 +174,29 @@ impl Shape {
                 && !self.definition.key.contains(&column.name)
         })
     }
+}
+
+/// Sketches are types of extensions: a missing one is told by its name, and not by that of a function.
+async fn require_extensions(db: &impl Executor, definition: &Definition) -> Result<(), RollupError> {
+    let misfit = |reason: String| RollupError::Misfit { name: definition.name.clone(), reason };
+    for (measure, combine) in &definition.combine {
+        let Some(extension) = combine.extension() else { continue };
+        let statement = include_str!("../../sql/rollup/has_extension.sql");
+        let row = db.query_opt(statement, &[&extension]).await?;
+        let Some(row) = row else {
+            return Err(misfit(format!(
+                "the sketch \"{measure}\" needs the extension {extension}, which this database does not have: CREATE EXTENSION \
+                 {extension}, or count exactly and declare [measure.{measure}] additive = false"
+            )));
+        };
+        if !row.get::<_, bool>("is_on_path") {
+            let schema: String = row.get("schema");
+            return Err(misfit(format!(
+                "the sketch \"{measure}\" needs the extension {extension}, which is in schema {schema}: put that on search_path"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Words of aggregates whose result depends on the order of their input unless they say ORDER BY.

@@ -132,10 +132,10 @@ fn check_range(shape: &Shape, range: Range) -> Result<(), RollupError> {
     let definition = &shape.definition;
     for end in [range.from, range.to].into_iter().flatten() {
         if !definition.grain.is_boundary(end) {
-            let grain = definition.grain.interval().trim_start_matches("interval ");
             return Err(RollupError::Range(format!(
-                "{end} is not a bucket boundary of rollup \"{}\", whose grain is {grain}",
-                definition.name
+                "{end} is not a bucket boundary of rollup \"{}\", whose grain is {}",
+                definition.name,
+                definition.grain.words()
             )));
         }
     }

@@ -4,4 +4,6 @@ mod command;
 mod field;
 mod live;
 mod mark;
+mod measure;
+mod sketch;
 mod zones;

@@ -5,7 +5,7 @@
 
 use super::part;
 use super::template::Template;
-use crate::rollup::combine;
+use crate::rollup::combine::{self, Aggregate};
 use crate::rollup::quote::identifier;
 use crate::rollup::shape::Shape;
 use crate::rollup::source::Column;
@@ -40,7 +40,9 @@ pub(super) fn merged(shape: &Shape, rows: String, pruned: &str) -> String {
         .map(|column| {
             let name = identifier(&column.name);
             match is_measure(shape, column).then(|| aggregate(shape, column)) {
-                Some(aggregate) => format!("{aggregate}(u.{name})::{} AS {name}", column.type_name),
+                Some(aggregate) => {
+                    format!("{}::{} AS {name}", aggregate.of(&format!("u.{name}")), column.type_name)
+                }
                 None => format!("u.{name}"),
             }
         })
@@ -111,12 +113,7 @@ pub(super) fn on_conflict(shape: &Shape) -> String {
         .map(|column| {
             let name = identifier(&column.name);
             let (old, new) = (format!("b.{name}"), format!("excluded.{name}"));
-            // As the aggregates do, NULL counts for nothing.
-            match aggregate(shape, column) {
-                "min" => format!("{name} = least({old}, {new})"),
-                "max" => format!("{name} = greatest({old}, {new})"),
-                _ => format!("{name} = coalesce({old} + {new}, {old}, {new})"),
-            }
+            format!("{name} = {}", aggregate(shape, column).of_two(&old, &new))
         })
         .collect();
     if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) }
@@ -127,6 +124,6 @@ fn is_measure(shape: &Shape, column: &Column) -> bool {
 }
 
 /// The aggregate that merges a measure; [`Shape`] has refused those that have none.
-fn aggregate(shape: &Shape, measure: &Column) -> &'static str {
+fn aggregate(shape: &Shape, measure: &Column) -> Aggregate {
     combine::aggregate(shape, measure).expect("a shape with keep_source has only measures that can be merged")
 }

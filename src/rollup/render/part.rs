@@ -2,6 +2,7 @@
 
 use super::base;
 use super::template::Template;
+use crate::rollup::combine;
 use crate::rollup::definition::Definition;
 use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
@@ -250,7 +251,8 @@ fn measures_differ(shape: &Shape) -> String {
         .measures()
         .map(|column| {
             let name = identifier(&column.name);
-            let differs = format!("o.{name} IS DISTINCT FROM n.{name}");
+            let side = |alias: &str| combine::comparable(shape, column, alias);
+            let differs = format!("{} IS DISTINCT FROM {}", side("o"), side("n"));
             match shape.definition.tolerance.get(&column.name) {
                 Some(tolerance) if *tolerance > 0.0 => format!(
                     "({differs} AND (abs(o.{name} - n.{name}) <= {tolerance:e} * greatest(abs(o.{name}), abs(n.{name}))) IS NOT TRUE)"

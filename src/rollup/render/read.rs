@@ -4,49 +4,110 @@ use super::base;
 use super::live;
 use super::part::{self, Calendar};
 use super::template::Template;
-use crate::rollup::combine;
+use crate::rollup::combine::Aggregate;
 use crate::rollup::definition::Grain;
+use crate::rollup::measure::{self, Given, Value};
 use crate::rollup::quote::{TableName, identifier, literal};
 use crate::rollup::shape::{SCHEMA, Shape};
+use crate::rollup::source::Column;
 
 /// What is read, checked already: every name is a column of the rollup.
 pub struct Reading<'a> {
     /// Columns to group by.
     pub by: &'a [String],
-    /// Measures, each with the aggregate that combines it.
-    pub measures: &'a [(String, &'static str)],
-    /// Whether `$5` text is a tenant.
-    pub of_tenant: bool,
+    pub measures: &'a [Given],
+    /// Whether every answer comes of one row, so that nothing has to be put together.
+    pub is_single: bool,
+    /// Whose rows.
+    pub tenants: Tenants,
     /// Whether the table alone is read.
     pub is_clean: bool,
     /// Whether the source can be asked for one bucket at a time through an index.
     pub by_index: bool,
 }
 
+/// Whose rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tenants {
+    All,
+    /// `$5` text.
+    One,
+    /// A function's parameters decide: `$5` text, NULL for all; `$6` text[], columns to group by; `$7` text[], measures.
+    Given,
+}
+
 /// Rows: `local_start`, then the columns of `by`, then the measures.
 pub fn read(shape: &Shape, reading: &Reading<'_>) -> String {
+    let used = measure::columns(shape, reading.measures);
+    let is_function = reading.tenants == Tenants::Given;
     let columns = |alias: &str| -> String {
-        let names = reading.by.iter().chain(reading.measures.iter().map(|(name, _)| name));
-        names.map(|name| format!(", {alias}.{}", identifier(name))).collect()
+        let by = reading.by.iter().map(|name| {
+            let column = identifier(name);
+            if is_function {
+                format!(", CASE WHEN {} = ANY ($6) THEN {alias}.{column} END AS {column}", literal(name))
+            } else {
+                format!(", {alias}.{column}")
+            }
+        });
+        let measures = used.iter().map(|(column, _)| format!(", {alias}.{}", identifier(&column.name)));
+        by.chain(measures).collect()
+    };
+    let listed = |alias: &str| -> String {
+        reading.by.iter().map(|name| format!(", {alias}.{}", identifier(name))).collect()
+    };
+    let combined = |(column, aggregate): &(&Column, Option<Aggregate>)| {
+        let name = identifier(&column.name);
+        let type_name = result_type(column, *aggregate);
+        match aggregate {
+            _ if reading.is_single => format!(", part.{name}::{type_name} AS {name}"),
+            Some(aggregate) => format!(", {} AS {name}", aggregate.of(&format!("part.{name}"))),
+            None => format!(", NULL::{type_name} AS {name}"),
+        }
+    };
+    let shown = |given: &Given| {
+        let name = identifier(&given.name);
+        let value = match &given.value {
+            Value::Combined(_) | Value::Single(_) => format!("c.{name}"),
+            Value::Derived(derived) => derived.of(shape, "c"),
+        };
+        if is_function {
+            format!(", CASE WHEN {} = ANY ($7) THEN {value} END AS {name}", literal(&given.name))
+        } else {
+            format!(", {value} AS {name}")
+        }
     };
     let relation = if reading.is_clean { shape.target.quoted() } else { live::name(shape).quoted() };
+    let grouping = if reading.is_single {
+        String::new()
+    } else {
+        format!("\n   GROUP BY part.local_start{}", listed("part"))
+    };
     Template::new(include_str!("../../../sql/template/read.sql"))
         .set("width", width(shape).to_owned())
         .set("origin", part::ORIGIN.to_owned())
         .set("relation", relation)
         .set("t_columns", columns("t"))
         .set("n_columns", columns("n"))
-        .set("t_tenant", tenant_is(shape, reading, "t"))
+        .set("t_tenant", tenant_is(shape, reading.tenants, "t"))
         .set("cut_rows", cut_rows(shape, reading))
-        .set("group_columns", reading.by.iter().map(|name| format!(", part.{}", identifier(name))).collect())
-        .set(
-            "combined",
-            reading
-                .measures
-                .iter()
-                .map(|(name, aggregate)| format!(", {aggregate}(part.{0}) AS {0}", identifier(name)))
-                .collect(),
-        )
+        .set("group_columns", listed("part"))
+        .set("combined", used.iter().map(combined).collect())
+        .set("grouping", grouping)
+        .set("shown", listed("c") + &reading.measures.iter().map(shown).collect::<String>())
+        .set("order_columns", listed("c"))
+        .render()
+}
+
+/// Type of a stored measure in a read, alone or put together.
+fn result_type(column: &Column, aggregate: Option<Aggregate>) -> &str {
+    aggregate.map_or(&column.type_name, |aggregate| aggregate.result_type(&column.type_name))
+}
+
+/// The first period of `[$1, $2)` that does not come of one bucket alone, in the zone `$3` by the step `$4`.
+pub fn shared(shape: &Shape) -> String {
+    Template::new(include_str!("../../../sql/template/read_shared.sql"))
+        .set("width", width(shape).to_owned())
+        .set("origin", part::ORIGIN.to_owned())
         .render()
 }
 
@@ -65,43 +126,70 @@ fn name(shape: &Shape) -> TableName {
     TableName { schema: SCHEMA.to_owned(), table: format!("{}_read", shape.definition.name) }
 }
 
-/// The read as an SQL function, `NAME_read(from, to, zone, step)`.
+/// The read as an SQL function, `NAME_read(from, to, zone, step, by, measure, tenant)`. `shape` may be narrowed to columns
+/// of the source that the query reads.
 pub fn function(shape: &Shape) -> String {
-    let by: Vec<String> = shape.definition.tenant.iter().chain(&shape.definition.key).cloned().collect();
-    let measures: Vec<(String, &'static str)> = shape
-        .measures()
-        .filter_map(|measure| Some((measure.name.clone(), combine::aggregate(shape, measure).ok()?)))
-        .collect();
-    let typed = |name: &String, type_name: &str| format!(", {} {type_name}", identifier(name));
+    let definition = &shape.definition;
+    let by: Vec<String> = definition.tenant.iter().chain(&definition.key).cloned().collect();
+    let measures = measure::all(shape);
+    let used = measure::columns(shape, &measures);
+    let typed = |name: &str, type_name: &str| format!(", {} {type_name}", identifier(name));
     let column = |name: &str| shape.columns.iter().find(|column| column.name == name);
     let keys = by.iter().filter_map(|name| Some(typed(name, &column(name)?.type_name)));
-    let combined = measures.iter().filter_map(|(name, aggregate)| {
-        let own = column(name)?.type_name.as_str();
-        Some(typed(name, if *aggregate == "sum" { summed(own) } else { own }))
+    let given = measures.iter().filter_map(|given| match &given.value {
+        Value::Derived(derived) => Some(typed(&given.name, derived.type_name(shape))),
+        Value::Combined(_) | Value::Single(_) => {
+            let (column, aggregate) = used.iter().find(|(column, _)| column.name == given.name)?;
+            Some(typed(&given.name, result_type(column, *aggregate)))
+        }
     });
-    let reading =
-        Reading { by: &by, measures: &measures, of_tenant: false, is_clean: false, by_index: false };
+    let reading = |is_single: bool| {
+        let tenants = Tenants::Given;
+        let reading =
+            Reading { by: &by, measures: &measures, is_single, tenants, is_clean: false, by_index: false };
+        read(shape, &reading)
+    };
+    let names = |names: &mut dyn Iterator<Item = &String>| {
+        format!("ARRAY[{}]", names.map(|name| literal(name)).collect::<Vec<String>>().join(", "))
+    };
+    let single: Vec<&String> = measures
+        .iter()
+        .filter(|given| matches!(given.value, Value::Single(_)))
+        .map(|given| &given.name)
+        .collect();
+    let read_single = if single.is_empty() {
+        String::new()
+    } else {
+        let or_tenant = definition
+            .tenant
+            .as_ref()
+            .map(|tenant| format!(" OR (p_tenant IS NULL AND {} <> ALL (v_by))", literal(tenant)));
+        Template::new(include_str!("../../../sql/template/read_single.sql"))
+            .set("single", names(&mut single.into_iter()))
+            .set("keys", names(&mut definition.key.iter()))
+            .set("or_tenant", or_tenant.unwrap_or_default())
+            .set("shared", shared(shape))
+            .set("read", reading(true))
+            .set("name_literal", literal(definition.name.as_str()))
+            .set("tag", super::TAG.to_owned())
+            .render()
+    };
     Template::new(include_str!("../../../sql/template/read_function.sql"))
         .set("function", name(shape).quoted())
-        .set("returned", keys.chain(combined).collect())
-        .set("search_path", super::search_path(&shape.definition))
-        .set("read", read(shape, &reading))
+        .set("returned", keys.chain(given).collect())
+        .set("search_path", super::search_path(definition))
+        .set("by", names(&mut by.iter()))
+        .set("measures", names(&mut measures.iter().map(|given| &given.name)))
+        .set("read_single", read_single)
+        .set("read", reading(false))
+        .set("name_literal", literal(definition.name.as_str()))
         .set("quote", super::QUOTE.to_owned())
+        .set("tag", super::TAG.to_owned())
         .set(
             "comment",
-            literal(&format!("Rollup \"{}\" by hour, day, week or month of a zone.", shape.definition.name)),
+            literal(&format!("Rollup \"{}\" by hour, day, week or month of a zone.", definition.name)),
         )
         .render()
-}
-
-/// Type of the sum of a type, as Postgres has it.
-fn summed(type_name: &str) -> &str {
-    match type_name {
-        "smallint" | "integer" => "bigint",
-        "bigint" => "numeric",
-        other if other.starts_with("numeric") => "numeric",
-        other => other,
-    }
 }
 
 /// Marks the buckets that `[$1, $2)` touches.
@@ -121,12 +209,14 @@ pub(super) fn width(shape: &Shape) -> &'static str {
     }
 }
 
-fn tenant_is(shape: &Shape, reading: &Reading<'_>, alias: &str) -> String {
-    match &shape.source.tenant {
-        Some(tenant) if reading.of_tenant => {
-            format!(" AND {alias}.{} = $5::text::{}", identifier(&tenant.name), tenant.type_name)
-        }
-        Some(_) | None => String::new(),
+fn tenant_is(shape: &Shape, tenants: Tenants, alias: &str) -> String {
+    let Some(tenant) = &shape.source.tenant else { return String::new() };
+    let is_it = format!("{alias}.{} = $5::text::{}", identifier(&tenant.name), tenant.type_name);
+    match tenants {
+        Tenants::All => String::new(),
+        Tenants::One => format!(" AND {is_it}"),
+        // Planned with the parameter's value, so that one of the two is all that is left.
+        Tenants::Given => format!(" AND ($5 IS NULL OR {is_it})"),
     }
 }
 
@@ -136,9 +226,9 @@ fn cut_rows(shape: &Shape, reading: &Reading<'_>) -> String {
     let calendar = Calendar::of(&shape.source);
     let period = format!("(date_trunc($4, {} AT TIME ZONE $3) AT TIME ZONE 'UTC')", calendar.instant);
     let width = width(shape);
-    let tenant = tenant_is(shape, reading, "s");
+    let tenant = tenant_is(shape, reading.tenants, "s");
     let query = format!("SELECT {} FROM (\n{}\n) AS q", part::listed(shape, "q"), shape.definition.query);
-    let pruned = base::refuse_cut(shape, &tenant_is(shape, reading, "b"));
+    let pruned = base::refuse_cut(shape, &tenant_is(shape, reading.tenants, "b"));
     if reading.by_index {
         let condition = format!(
             "{} AND {}{tenant}",
