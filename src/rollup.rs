@@ -5,6 +5,7 @@
 
 pub mod alter;
 pub mod backfill;
+pub mod backlog;
 pub mod combine;
 pub mod definition;
 mod dependents;

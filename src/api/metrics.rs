@@ -3,13 +3,16 @@
 use std::fmt::Write;
 
 use super::ready::View;
+use crate::db::schema;
+use crate::scheduler::histogram::Histogram;
 use crate::scheduler::vitals::{Hearing, Snapshot};
 
 /// The text format, version 0.0.4.
 pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
     let mut page = Page::default();
     page.head("highwater_build_info", "gauge", "Always 1; its labels say which build runs.");
-    page.value("highwater_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let schema = schema::VERSION.to_string();
+    page.value("highwater_build_info", &[("version", env!("CARGO_PKG_VERSION")), ("schema", &schema)], 1.0);
     page.single(
         "highwater_worker_uptime_seconds",
         "gauge",
@@ -47,9 +50,7 @@ pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
     for (answer, count) in &vitals.heartbeats {
         page.value("highwater_heartbeats_total", &[("answer", answer)], *count as f64);
     }
-    let claims = &vitals.claims;
-    page.single("highwater_claims_total", "counter", "Claims sent.", claims.count as f64);
-    page.single("highwater_claim_seconds_total", "counter", "Time that claims took.", claims.seconds);
+    page.histogram("highwater_claim_seconds", "How long claims took.", &vitals.claims);
     page.single("highwater_plans_claimed_total", "counter", "Plans taken.", vitals.claimed as f64);
     page.single(
         "highwater_plans_made_total",
@@ -69,6 +70,26 @@ pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
         "Leases taken from workers that had gone quiet.",
         vitals.swept as f64,
     );
+    page.histogram(
+        "highwater_drain_pass_seconds",
+        "How long passes over marked buckets took that found any.",
+        &vitals.drains,
+    );
+    page.head(
+        "highwater_drained_marks_total",
+        "counter",
+        "Marks that drains of this worker have made right.",
+    );
+    for (rollup, drained) in &vitals.drained {
+        page.value("highwater_drained_marks_total", &[("rollup", rollup)], drained.marks as f64);
+    }
+    page.head("highwater_drained_buckets_total", "counter", "Buckets that they computed anew.");
+    for (rollup, drained) in &vitals.drained {
+        page.value("highwater_drained_buckets_total", &[("rollup", rollup)], drained.buckets as f64);
+    }
+    page.head("highwater_worker_sessions", "gauge", "Connections of this worker's runs, by what they do.");
+    page.value("highwater_worker_sessions", &[("state", "lent")], vitals.sessions.0 as f64);
+    page.value("highwater_worker_sessions", &[("state", "idle")], vitals.sessions.1 as f64);
     if let Some(view) = view {
         database(&mut page, view);
     }
@@ -76,9 +97,14 @@ pub fn render(vitals: &Snapshot, view: Option<&View>) -> String {
 }
 
 fn database(page: &mut Page, view: &View) {
-    page.single("highwater_plans_waiting", "gauge", "Plans that wait for a run.", view.waiting as f64);
-    page.single("highwater_plans_running", "gauge", "Plans that run, on any worker.", view.running as f64);
-    page.single("highwater_leases", "gauge", "Leases held by any worker.", view.leases as f64);
+    page.head(
+        "highwater_plans",
+        "gauge",
+        "Plans that wait or run, on any worker, or have failed for good, by state.",
+    );
+    for (state, count) in &view.plans {
+        page.value("highwater_plans", &[("state", state.word())], *count as f64);
+    }
     page.single(
         "highwater_plan_oldest_due_seconds",
         "gauge",
@@ -86,10 +112,22 @@ fn database(page: &mut Page, view: &View) {
         view.oldest_due_seconds,
     );
     page.single(
-        "highwater_lease_oldest_overdue_seconds",
+        "highwater_plan_oldest_run_seconds",
+        "gauge",
+        "For how long the oldest run has been running.",
+        view.oldest_run_seconds,
+    );
+    page.single(
+        "highwater_lease_age_seconds",
+        "gauge",
+        "Since the longest silent holder of a lease was heard; 0 without leases.",
+        view.lease_age_seconds,
+    );
+    page.single(
+        "highwater_lease_overdue_seconds",
         "gauge",
         "How long ago the oldest lease ran out; 0 when none has.",
-        view.oldest_lease_overdue_seconds,
+        view.lease_overdue_seconds,
     );
     let backups = &view.backups;
     for (name, help, value) in [
@@ -116,6 +154,15 @@ fn database(page: &mut Page, view: &View) {
     page.head("highwater_rollup_lag_seconds", "gauge", "Database clock minus the rollup's watermark.");
     for lag in &view.lags {
         page.value("highwater_rollup_lag_seconds", &[("rollup", &lag.rollup)], lag.lag_seconds);
+    }
+    page.head("highwater_rollup_open_marks", "gauge", "Marks that wait to be drained.");
+    for backlog in &view.backlogs {
+        page.value("highwater_rollup_open_marks", &[("rollup", &backlog.rollup)], backlog.marks as f64);
+    }
+    page.head("highwater_rollup_oldest_mark_seconds", "gauge", "Age of the oldest of them; 0 without any.");
+    for backlog in &view.backlogs {
+        let labels = [("rollup", backlog.rollup.as_str())];
+        page.value("highwater_rollup_oldest_mark_seconds", &labels, backlog.oldest_seconds);
     }
     page.head("highwater_rollup_slices_pending", "gauge", "Months that wait to be filled.");
     for lag in &view.lags {
@@ -152,6 +199,17 @@ impl Page {
         let _ = writeln!(self.text, "{name}{labels} {value}");
     }
 
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.head(name, "histogram", help);
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in histogram.cumulated() {
+            self.value(&bucket, &[("le", &bound.to_string())], count as f64);
+        }
+        self.value(&bucket, &[("le", "+Inf")], histogram.count as f64);
+        self.value(&format!("{name}_sum"), &[], histogram.seconds);
+        self.value(&format!("{name}_count"), &[], histogram.count as f64);
+    }
+
     fn single(&mut self, name: &str, kind: &str, help: &str, value: f64) {
         self.head(name, kind, help);
         self.value(name, &[], value);
@@ -181,7 +239,10 @@ mod tests {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
                 family = rest.split(' ').next().unwrap();
             } else if !line.starts_with('#') {
-                assert_eq!(line.split(['{', ' ']).next().unwrap(), family, "{line}");
+                let name = line.split(['{', ' ']).next().unwrap();
+                let part =
+                    ["", "_bucket", "_sum", "_count"].iter().any(|part| name == format!("{family}{part}"));
+                assert!(part, "{line}");
                 line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
             }
         }

@@ -10,7 +10,11 @@ use tracing::debug;
 use crate::db::target::Target;
 use crate::db::{DbError, Executor, Session, connect};
 use crate::job::rpo::{self, Gauges};
+use crate::rollup::RollupName;
+use crate::rollup::backlog::{self, Backlog};
 use crate::scheduler::builtin::watch::{self, Lag, STOPPED_SECONDS};
+use crate::scheduler::lease;
+use crate::scheduler::state::State;
 use crate::scheduler::vitals::Snapshot;
 
 /// An answer of the database is good for this long, however often somebody asks.
@@ -35,11 +39,15 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     pub lags: Vec<Lag>,
-    pub waiting: i64,
-    pub running: i64,
-    pub leases: i64,
+    pub backlogs: Vec<Backlog>,
+    /// Plans by state; those that are over for good only where something went wrong.
+    pub plans: [(State, i64); 5],
     pub oldest_due_seconds: f64,
-    pub oldest_lease_overdue_seconds: f64,
+    pub oldest_run_seconds: f64,
+    /// Since the longest silent holder of a lease was heard.
+    pub lease_age_seconds: f64,
+    /// How long ago the oldest lease ran out; 0 when none has.
+    pub lease_overdue_seconds: f64,
     pub backups: Gauges,
 }
 
@@ -116,15 +124,32 @@ impl Inner {
         };
         let lags = watch::read(&*session).await?;
         let row = session.query_one(include_str!("../../sql/scheduler/gauges.sql"), &[]).await?;
+        let named = |lag: &Lag| Some((RollupName::parse(&lag.rollup).ok()?, lag.has_watch));
+        let names: Vec<(RollupName, bool)> = lags.iter().filter_map(named).collect();
+        let backlogs = match backlog::read(&*session, &names).await {
+            Err(DbError::Server(error)) => {
+                debug!(error = %error, "a rollup was dropped while its marks were counted");
+                Vec::new()
+            }
+            backlogs => backlogs?,
+        };
+        let left: Option<f64> = row.get("least_left_seconds");
         let backups = rpo::gauges(&*session).await?;
         Ok(View {
             lags,
             backups,
-            waiting: row.get("waiting"),
-            running: row.get("running"),
-            leases: row.get("leases"),
+            backlogs,
+            plans: [
+                (State::Due, row.get("due")),
+                (State::Retrying, row.get("retrying")),
+                (State::Running, row.get("leases")),
+                (State::Failed, row.get("failed")),
+                (State::Poisoned, row.get("poisoned")),
+            ],
             oldest_due_seconds: row.get::<_, f64>("oldest_due_seconds").max(0.0),
-            oldest_lease_overdue_seconds: row.get::<_, f64>("oldest_lease_overdue_seconds").max(0.0),
+            oldest_run_seconds: row.get::<_, f64>("oldest_run_seconds").max(0.0),
+            lease_age_seconds: left.map_or(0.0, |left| (lease::LENGTH.as_secs_f64() - left).max(0.0)),
+            lease_overdue_seconds: left.map_or(0.0, |left| (-left).max(0.0)),
         })
     }
 }

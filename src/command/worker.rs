@@ -1,5 +1,7 @@
 //! `highwater worker`: keeps rollups current and runs jobs until it is told to end.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use sd_notify::NotifyState;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::api::{self, Settings, limiter::DEFAULT_RATE};
@@ -19,16 +22,23 @@ use crate::ground::host;
 use crate::ground::logging::Form;
 use crate::ground::shutdown::{Shutdown, Urgency};
 use crate::rollup::UsageError;
+use crate::scheduler::settings::MOST_CONCURRENCY;
 use crate::scheduler::vitals::Vitals;
 use crate::scheduler::worker::{self, End, Options};
 
 /// Keep every rollup exact within seconds, and run jobs when they are due
 ///
 /// Start one on as many machines as you like. SIGTERM lets runs in hand end, a second one ends them now; either way they
-/// give their attempts back.
+/// give their attempts back. SIGHUP reads the file of --config again.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "HTTP: /livez, /readyz?verbose, /version, /metrics; /v1/agent/... and /v1/usage with a host's token; /openapi.json says all.
+
+A configuration file may say, in TOML; flags overrule it, and HIGHWATER_LOG its log:
+  concurrency = 64
+  drain_timeout = \"30s\"
+  allow_commands = false
+  log = \"info\"
 
 Behind a transaction pooler, HIGHWATER_DIRECT_URL names the same database without it: one connection listens there, so
 that \"job run-now\" is taken at once. Without it the worker finds such plans by polling, within a second.
@@ -39,12 +49,15 @@ pub struct Args {
     /// Where to answer HTTP; port 0 picks a free one and logs it
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9187")]
     listen: SocketAddr,
-    /// How long runs in hand may take to end after SIGTERM
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
-    drain_timeout: Duration,
-    /// Runs at once; the drain of each rollup is one, all the time
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
+    /// Configuration file, in TOML; see below
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long runs in hand may take to end after SIGTERM [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    drain_timeout: Option<Duration>,
+    /// Runs at once; the drain of each rollup is one, all the time [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_CONCURRENCY)))]
+    concurrency: Option<u16>,
     /// Certificate with its chain (PEM): answer HTTPS instead of HTTP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -83,8 +96,16 @@ impl Args {
 ///
 /// # Errors
 ///
-/// When the address cannot be listened on, or the schema is not this build's.
+/// When the configuration is bad, the address cannot be listened on, or the schema is not this build's.
 pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let source = reload::Source {
+        file: args.config,
+        concurrency: args.concurrency,
+        drain_timeout: args.drain_timeout,
+        allow_commands: args.allow_commands,
+    };
+    let (sender, limits) = watch::channel(source.read()?);
+    source.keep(sender).context("cannot listen for SIGHUP")?;
     let target = Arc::new(global.target().await?);
     let vitals = Arc::new(Vitals::default());
     let (listener, address) =
@@ -105,14 +126,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         shutdown.clone(),
     ));
     let supervisor = tokio::spawn(supervise(Arc::clone(&vitals), shutdown.clone()));
-    let options = Options {
-        concurrency: usize::from(args.concurrency),
-        drain_timeout: args.drain_timeout,
-        allows_commands: args.allow_commands,
-        host: host::name(),
-        listens_at: direct()?,
-        program: Arc::default(),
-    };
+    let options = Options { limits, host: host::name(), listens_at: direct()?, program: Arc::default() };
     let end = worker::run(target, options, vitals, shutdown).await;
     supervisor.abort();
     http.abort();

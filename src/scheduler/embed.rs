@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::SchedulerError;
 use super::code::program::Program;
 use super::code::spec::JobSpec;
+use super::settings::Limits;
 use super::vitals::Vitals;
 use super::worker::{self, End, Options};
 use crate::db::target::Target;
@@ -52,15 +55,9 @@ pub struct Builder {
     application: String,
     rollups: Vec<Definition>,
     jobs: Vec<JobSpec>,
-    concurrency: usize,
-    drain_timeout: Duration,
-    allows_commands: bool,
+    limits: Limits,
     listens_at: Option<Arc<Target>>,
 }
-
-/// The rules of the plain worker, where an application sets none.
-const CONCURRENCY: usize = 64;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Worker {
     /// A worker on a database. It opens connections of its own, beside the application's pool: leases are renewed on
@@ -71,9 +68,7 @@ impl Worker {
             application: "default".to_owned(),
             rollups: Vec::new(),
             jobs: Vec::new(),
-            concurrency: CONCURRENCY,
-            drain_timeout: DRAIN_TIMEOUT,
-            allows_commands: false,
+            limits: Limits::default(),
             listens_at: None,
         }
     }
@@ -116,19 +111,19 @@ impl Builder {
 
     /// Runs at once, each rollup's drain among them; 64 unless set.
     pub fn concurrency(mut self, runs: usize) -> Builder {
-        self.concurrency = runs;
+        self.limits.concurrency = runs;
         self
     }
 
     /// How long runs in hand may take to end when the worker is asked to; 30 s unless set.
     pub fn drain_timeout(mut self, timeout: Duration) -> Builder {
-        self.drain_timeout = timeout;
+        self.limits.drain_timeout = timeout;
         self
     }
 
     /// Takes jobs that start programs, too. Whoever may write to `highwater.job` then runs programs as this user.
     pub fn allow_commands(mut self) -> Builder {
-        self.allows_commands = true;
+        self.limits.allows_commands = true;
         self
     }
 
@@ -143,14 +138,13 @@ impl Builder {
     ///
     /// [`SchedulerError::Invalid`], naming the job and what is wrong with it.
     pub fn build(self) -> Result<Worker, SchedulerError> {
-        if self.concurrency == 0 {
+        if self.limits.concurrency == 0 {
             return Err(SchedulerError::Invalid("a worker needs at least one run at once".to_owned()));
         }
         let program = Program::new(&self.application, self.rollups, self.jobs)?;
         let options = Options {
-            concurrency: self.concurrency,
-            drain_timeout: self.drain_timeout,
-            allows_commands: self.allows_commands,
+            // Nobody changes them: what was sent last stays.
+            limits: watch::channel(self.limits).1,
             host: host::name(),
             listens_at: self.listens_at,
             program: Arc::new(program),

@@ -10,6 +10,7 @@ use super::job::Kind;
 use super::lease::Hold;
 use super::outcome::Outcome;
 use super::sessions::Sessions;
+use super::vitals::Vitals;
 use super::{builtin, code, command, function};
 use crate::db::{DbError, Executor, Session, Tx};
 use crate::ground::shutdown::Shutdown;
@@ -24,6 +25,7 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// Where handlers of jobs in code are.
     pub program: Arc<Program>,
+    pub vitals: Arc<Vitals>,
 }
 
 impl Context {

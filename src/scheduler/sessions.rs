@@ -2,6 +2,7 @@
 //! that was cut off may still be at work in the server, and is cut off there too, and closed.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::debug;
@@ -17,12 +18,15 @@ const KEPT: usize = 4;
 pub struct Sessions {
     target: Arc<Target>,
     idle: Arc<Mutex<Vec<Session>>>,
+    lent: Arc<AtomicUsize>,
 }
 
 /// A connection that is out. Dropped, and not [put back](Sessions::put), it cancels what it may still be running: the
 /// driver by itself would wait for the answer, and the statement would keep its locks until then.
 pub struct Lent {
     session: Option<Session>,
+    /// How many are out, this one among them.
+    lent: Arc<AtomicUsize>,
 }
 
 impl Deref for Lent {
@@ -41,6 +45,7 @@ impl DerefMut for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        self.lent.fetch_sub(1, Ordering::Relaxed);
         let Some(session) = self.session.take().filter(|session| !session.is_closed()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let canceller = session.canceller();
@@ -55,11 +60,17 @@ impl Drop for Lent {
 
 impl Sessions {
     pub fn new(target: Arc<Target>) -> Sessions {
-        Sessions { target, idle: Arc::default() }
+        Sessions { target, idle: Arc::default(), lent: Arc::default() }
     }
 
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// How many are out, and how many lie idle.
+    pub fn count(&self) -> (usize, usize) {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (self.lent.load(Ordering::Relaxed), idle)
     }
 
     /// A connection that nobody else uses.
@@ -75,7 +86,8 @@ impl Sessions {
                 Some(session) => session,
                 None => connect::connect(&self.target, "worker").await?,
             };
-            return Ok(Lent { session: Some(session) });
+            self.lent.fetch_add(1, Ordering::Relaxed);
+            return Ok(Lent { session: Some(session), lent: Arc::clone(&self.lent) });
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::histogram::Histogram;
+
 /// Runs of one job that ended one way.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Tally {
@@ -25,6 +27,13 @@ pub enum Hearing {
     Deaf,
 }
 
+/// What drains of one rollup have done.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Drained {
+    pub marks: u64,
+    pub buckets: u64,
+}
+
 /// A worker's counters.
 #[derive(Debug)]
 pub struct Vitals {
@@ -36,12 +45,15 @@ pub struct Vitals {
 struct Inner {
     runs: BTreeMap<(String, &'static str), Tally>,
     heartbeats: BTreeMap<&'static str, u64>,
-    claims: Tally,
+    claims: Histogram,
+    drains: Histogram,
+    drained: BTreeMap<String, Drained>,
     claimed: u64,
     swept: u64,
     made: u64,
     skipped: u64,
     running: usize,
+    sessions: (usize, usize),
     hearing: Hearing,
     reached_at: Option<Instant>,
     turned_at: Option<Instant>,
@@ -55,13 +67,19 @@ pub struct Snapshot {
     pub runs: Vec<(String, &'static str, Tally)>,
     /// By answer.
     pub heartbeats: Vec<(&'static str, u64)>,
-    /// Claims and how long they took.
-    pub claims: Tally,
+    /// How long claims took.
+    pub claims: Histogram,
+    /// How long passes took that had something to drain.
+    pub drains: Histogram,
+    /// By rollup.
+    pub drained: Vec<(String, Drained)>,
     pub claimed: u64,
     pub swept: u64,
     pub made: u64,
     pub skipped: u64,
     pub running: usize,
+    /// Connections for runs: how many are out, and how many lie idle.
+    pub sessions: (usize, usize),
     /// Whether calls reach the worker; while they do not, it polls.
     pub hearing: Hearing,
     /// How long ago the database last answered the main loop.
@@ -97,9 +115,17 @@ impl Vitals {
 
     pub fn count_claim(&self, plans: usize, took: Duration) {
         let mut inner = self.inner();
-        inner.claims.count += 1;
-        inner.claims.seconds += took.as_secs_f64();
+        inner.claims.observe(took);
         inner.claimed += plans as u64;
+    }
+
+    /// A pass over a rollup found something to do.
+    pub fn count_drain(&self, rollup: &str, marks: i64, buckets: i64, took: Duration) {
+        let mut inner = self.inner();
+        inner.drains.observe(took);
+        let drained = inner.drained.entry(rollup.to_owned()).or_default();
+        drained.marks += marks.unsigned_abs();
+        drained.buckets += buckets.unsigned_abs();
     }
 
     pub fn count_swept(&self, leases: usize) {
@@ -118,6 +144,10 @@ impl Vitals {
 
     pub fn set_hearing(&self, hearing: Hearing) {
         self.inner().hearing = hearing;
+    }
+
+    pub fn set_sessions(&self, lent: usize, idle: usize) {
+        self.inner().sessions = (lent, idle);
     }
 
     /// The database answered.
@@ -142,11 +172,14 @@ impl Vitals {
             runs: inner.runs.iter().map(|((job, outcome), tally)| (job.clone(), *outcome, *tally)).collect(),
             heartbeats: inner.heartbeats.iter().map(|(answer, count)| (*answer, *count)).collect(),
             claims: inner.claims,
+            drains: inner.drains,
+            drained: inner.drained.iter().map(|(rollup, drained)| (rollup.clone(), *drained)).collect(),
             claimed: inner.claimed,
             swept: inner.swept,
             made: inner.made,
             skipped: inner.skipped,
             running: inner.running,
+            sessions: inner.sessions,
             hearing: inner.hearing,
             reached: inner.reached_at.map(|at| at.elapsed()),
             turned: inner.turned_at.map(|at| at.elapsed()),

@@ -1,10 +1,12 @@
 //! The worker: goes round once a second, or when a run has ended, and takes what is due. It outlives the database's
 //! absences: then it says so once, tries again with growing pauses, and goes on.
 
+mod arrival;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
@@ -17,6 +19,7 @@ use super::lease::{Hold, Holdings};
 use super::outcome::Outcome;
 use super::pace::{self, Pace};
 use super::sessions::Sessions;
+use super::settings::Limits;
 use super::state::State;
 use super::vitals::Vitals;
 use super::{SchedulerError, finish, heartbeat, materialise, run, sweep};
@@ -40,12 +43,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Runs at once. Each rollup's drain is one, all the time.
-    pub concurrency: usize,
-    /// How long runs in hand may take to end after the first signal.
-    pub drain_timeout: Duration,
-    /// Whether jobs that start programs are taken.
-    pub allows_commands: bool,
+    /// Looked at in each round.
+    pub limits: watch::Receiver<Limits>,
     /// Name of this machine, for people.
     pub host: String,
     /// Where to listen for calls, if the target is behind a transaction pooler.
@@ -75,7 +74,7 @@ pub async fn run(
     vitals: Arc<Vitals>,
     shutdown: &Shutdown,
 ) -> Result<End, SchedulerError> {
-    let Some((session, identity)) = arrive(&target, &options, &vitals, shutdown).await? else {
+    let Some((session, identity)) = arrival::arrive(&target, &options, &vitals, shutdown).await? else {
         return Ok(End::Drained);
     };
     info!(worker = %identity.name, "worker {} is at work on {target}", identity.name);
@@ -97,9 +96,6 @@ pub async fn run(
     ));
     let finisher = tokio::spawn(finish::keep(Arc::clone(&target), received, Arc::clone(&wake)));
     let (abandon, abandoned) = shutdown::channel();
-    let mut runners = vec!["builtin".to_owned(), "sql".to_owned()];
-    runners.extend(options.allows_commands.then(|| "command".to_owned()));
-    runners.extend(options.program.runners());
     let mut worker = Worker {
         sessions: Sessions::new(Arc::clone(&target)),
         target,
@@ -115,7 +111,6 @@ pub async fn run(
         control: Some(session),
         planned_at: None,
         tried_at: None,
-        runners,
     };
     worker.work().await;
     worker.vitals.draining();
@@ -130,59 +125,6 @@ pub async fn run(
     ear.abort();
     info!(worker = %name, "worker {name} has ended");
     Ok(end)
-}
-
-/// Waits for the database, and takes a new identity there. `None`: a signal came first.
-async fn arrive(
-    target: &Target,
-    options: &Options,
-    vitals: &Vitals,
-    shutdown: &Shutdown,
-) -> Result<Option<(Session, Identity)>, SchedulerError> {
-    let mut pace = Pace::default();
-    let mut is_told = false;
-    loop {
-        let arrived = async {
-            let mut session = connect::connect(target, "worker").await?;
-            install::require_schema(&session).await?;
-            options.program.register(&mut session).await?;
-            let identity = Identity::new(&session, &options.host).await?;
-            Ok::<_, SchedulerError>((session, identity))
-        };
-        let arrived = tokio::select! {
-            arrived = timeout(PATIENCE, arrived) => arrived,
-            () = shutdown.at_least(Urgency::Soon) => return Ok(None),
-        };
-        match arrived {
-            Ok(Ok(arrived)) => return Ok(Some(arrived)),
-            Err(_) => {
-                if !std::mem::replace(&mut is_told, true) {
-                    warn!("waiting for the database, which has not answered for {PATIENCE:?}");
-                }
-            }
-            Ok(Err(error)) if is_absence(&error) => {
-                if !std::mem::replace(&mut is_told, true) {
-                    warn!(error = %error, "waiting for the database: {error}");
-                }
-            }
-            Ok(Err(error)) => return Err(error),
-        }
-        vitals.turned();
-        tokio::select! {
-            () = sleep(pace.pause()) => {}
-            () = shutdown.at_least(Urgency::Soon) => return Ok(None),
-        }
-    }
-}
-
-/// Whether an error says that the database cannot be reached, now.
-fn is_absence(error: &SchedulerError) -> bool {
-    match error {
-        SchedulerError::Db(error) | SchedulerError::Rollup(crate::rollup::RollupError::Db(error)) => {
-            error.is_absence()
-        }
-        _ => false,
-    }
 }
 
 struct Worker {
@@ -202,8 +144,6 @@ struct Worker {
     planned_at: Option<Instant>,
     /// When the listening connection was last called.
     tried_at: Option<Instant>,
-    /// What it can run.
-    runners: Vec<String>,
 }
 
 impl Worker {
@@ -222,7 +162,7 @@ impl Worker {
                 }
                 Ok(Err(error)) => {
                     let is_news = self.control.take().is_some();
-                    if is_absence(&error) {
+                    if arrival::is_absence(&error) {
                         if is_news {
                             warn!(error = %error, "the database does not answer; trying again: {error}");
                         }
@@ -256,6 +196,8 @@ impl Worker {
         }
         let running = self.runs.len();
         self.vitals.set_running(running);
+        let (lent, idle) = self.sessions.count();
+        self.vitals.set_sessions(lent, idle);
         if self.control.as_ref().is_none_or(Session::is_closed) {
             let session = connect::connect(&self.target, "worker").await?;
             install::require_schema(&session).await?;
@@ -276,20 +218,27 @@ impl Worker {
             call::call(session, &call::own_channel(&self.identity.incarnation)).await?;
             self.tried_at = Some(Instant::now());
         }
-        let free = self.options.concurrency.saturating_sub(running);
+        let limits = *self.options.limits.borrow();
+        let free = limits.concurrency.saturating_sub(running);
         let room = free.min(claim::MOST);
         if room == 0 {
             return Ok(false);
         }
         // Leases are counted from the sending of the claim, not from its answer.
         let sent = Instant::now();
-        let claimed = claim::claim(session, &self.identity, &self.runners, room).await?;
+        let claimed = claim::claim(session, &self.identity, &self.runners(limits), room).await?;
         self.vitals.count_claim(claimed.len(), sent.elapsed());
         let is_full = claimed.len() == room && free > room;
         for one in claimed {
             self.begin(one, sent);
         }
         Ok(is_full)
+    }
+
+    /// What it can run now.
+    fn runners(&self, limits: Limits) -> Vec<String> {
+        let common = ["builtin", "sql"].into_iter().chain(limits.allows_commands.then_some("command"));
+        common.map(str::to_owned).chain(self.options.program.runners()).collect()
     }
 
     fn begin(&mut self, claimed: Claimed, sent: Instant) {
@@ -301,6 +250,7 @@ impl Worker {
             sessions: self.sessions.clone(),
             shutdown: self.shutdown.clone(),
             program: Arc::clone(&self.options.program),
+            vitals: Arc::clone(&self.vitals),
         };
         let (abandoned, ends, vitals) = (self.abandoned.clone(), self.ends.clone(), Arc::clone(&self.vitals));
         let wake = Arc::clone(&self.wake);
@@ -317,7 +267,7 @@ impl Worker {
         let mut end = End::Drained;
         {
             let shutdown = self.shutdown.clone();
-            let time_out = sleep(self.options.drain_timeout);
+            let time_out = sleep(self.options.limits.borrow().drain_timeout);
             let all = async { while self.runs.join_next().await.is_some() {} };
             tokio::select! {
                 () = all => {}

@@ -107,6 +107,9 @@ async fn passes(
         if std::mem::take(&mut is_first) {
             session.query(include_str!("../../../sql/scheduler/clear_error.sql"), &[&name.as_str()]).await?;
         }
+        if pass.marks > 0 {
+            context.vitals.count_drain(name.as_str(), pass.marks, pass.buckets, began.elapsed());
+        }
         tally.passes += 1;
         tally.marks += pass.marks;
         tally.buckets += pass.buckets;

@@ -23,6 +23,9 @@ pub struct Lag {
     pub slices_pending: i64,
     /// Whether somebody has paused it, so that it may be behind.
     pub is_paused: bool,
+    /// Whether it watches tables, which is no news to a reader.
+    #[serde(skip)]
+    pub has_watch: bool,
     pub last_error: Option<String>,
 }
 
@@ -43,6 +46,7 @@ pub async fn read(db: &impl Executor) -> Result<Vec<Lag>, DbError> {
                 .max(0.0),
             slices_pending: row.get("slices_pending"),
             is_paused: row.get("is_paused"),
+            has_watch: row.get("has_watch"),
             last_error: row.get("last_error"),
         })
         .collect())

@@ -1,6 +1,8 @@
 //! The program as a user runs it.
 
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::TestDb;
 use super::database::PROGRAM;
+use super::eventually::DEADLINE;
 
 /// How a run of the program ended.
 #[derive(Debug)]
@@ -45,7 +48,9 @@ pub struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     /// Read all along, so that a talkative program does not block on a full pipe.
-    stderr: JoinHandle<String>,
+    stderr: JoinHandle<()>,
+    /// What of it has come.
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Runs the program on a test's database to its end.
@@ -88,12 +93,15 @@ pub fn start(command: &mut Command) -> Running {
         .expect("the program runs");
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut pipe = child.stderr.take().expect("stderr is piped");
+    let said = Arc::<Mutex<Vec<u8>>>::default();
+    let heard = Arc::clone(&said);
     let stderr = tokio::spawn(async move {
         let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).await.expect("stderr can be read");
-        String::from_utf8_lossy(&bytes).into_owned()
+        while pipe.read_buf(&mut bytes).await.expect("stderr can be read") > 0 {
+            heard.lock().unwrap().append(&mut bytes);
+        }
     });
-    Running { child, stdout: BufReader::new(stdout).lines(), stderr }
+    Running { child, stdout: BufReader::new(stdout).lines(), stderr, said }
 }
 
 impl Running {
@@ -115,8 +123,30 @@ impl Running {
         if let Some(line) = self.stdout.next_line().await.expect("stdout can be read") {
             return line;
         }
-        let stderr = (&mut self.stderr).await.expect("stderr is read to its end");
-        panic!("the program ended without a line: {stderr}");
+        (&mut self.stderr).await.expect("stderr is read to its end");
+        panic!("the program ended without a line: {}", self.said());
+    }
+
+    /// What it has written to stderr so far.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it has written `words` to stderr, and returns the rest of their line.
+    pub async fn tells(&self, words: &str) -> String {
+        let told = || {
+            let said = self.said();
+            let (_, rest) = said.split_once(words)?;
+            rest.split_once('\n').map(|(line, _)| line.to_owned())
+        };
+        let begun = Instant::now();
+        loop {
+            if let Some(rest) = told() {
+                return rest;
+            }
+            assert!(begun.elapsed() < DEADLINE, "not told within {DEADLINE:?}: {words}\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Sends a signal to the program.
@@ -131,7 +161,8 @@ impl Running {
             stdout.push_str(&line);
             stdout.push('\n');
         }
-        let stderr = self.stderr.await.expect("stderr is read to its end");
+        (&mut self.stderr).await.expect("stderr is read to its end");
+        let stderr = self.said();
         Output { status: self.child.wait().await.expect("the program can be waited for"), stdout, stderr }
     }
 }
