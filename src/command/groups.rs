@@ -250,7 +250,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         Action::Remove(which) => {
             let host = host::find(&session, &which.host, which.tenant.as_deref()).await?;
             let found = group::find(&session, &host, &which.group).await?;
-            group::remove(&session, &found).await?;
+            let tx = session.begin().await?;
+            group::remove(&tx, &host, &found).await?;
+            tx.commit().await?;
             match global.format {
                 Format::Json => {
                     say!("{}", json!({"schema_version": SCHEMA_VERSION, "id": found.id, "done": "removed"}));

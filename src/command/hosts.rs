@@ -183,7 +183,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         }
         Action::Remove(which) => {
             let found = find(&session, &which).await?;
-            host::remove(&session, &found).await?;
+            let tx = session.begin().await?;
+            host::remove(&tx, &found).await?;
+            tx.commit().await?;
             told(global.format, &found, "retired", json!({}));
         }
         Action::Token { which, expires, revoke_others } => {

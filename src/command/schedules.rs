@@ -16,6 +16,7 @@ use crate::ground::exit::Exit;
 use crate::ground::wire::config::{Catchup, Overlap};
 use crate::job::JobError;
 use crate::job::schedule::{self, Edit, Rules, Schedule};
+use crate::job::slot;
 use crate::rollup::install;
 
 /// Version of the JSON documents.
@@ -274,7 +275,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         }
         Action::Remove { which } => {
             let found = schedule::find(&session, &which.id, which.tenant.as_deref()).await?;
-            schedule::remove(&session, &found).await?;
+            let tx = session.begin().await?;
+            schedule::remove(&tx, &found).await?;
+            tx.commit().await?;
             told(format, &found, found.rev + 1, "removed");
         }
         Action::Next { which, times } => {
@@ -309,7 +312,7 @@ fn told(format: Format, schedule: &Schedule, rev: i64, what: &str) {
 async fn next(format: Format, session: &Session, cron: &Cron, times: &Times) -> anyhow::Result<()> {
     let after = match times.after {
         Some(after) => after,
-        None => schedule::now(session).await?,
+        None => slot::clock(session).await?,
     };
     let fires: Vec<DateTime<Utc>> =
         std::iter::successors(cron.next_after(after), |&last| cron.next_after(last))

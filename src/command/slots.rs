@@ -77,7 +77,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         from: since,
         to: match until {
             Some(until) => until,
-            None => schedule::now(&session).await?,
+            None => slot::clock(&session).await?,
         },
         after: after.as_deref().map(read_cursor).transpose()?,
         how,

@@ -8,6 +8,7 @@ use crate::cli::{Format, Global};
 use crate::command::say::say;
 use crate::db::Session;
 use crate::ground::cron::Cron;
+use crate::job::slot;
 use crate::job::{schedule, why};
 
 /// Version of the JSON documents.
@@ -43,7 +44,7 @@ pub async fn tell(global: &Global, session: &Session, which: &Which) -> anyhow::
     let group = schedule::group(session, &host, &which.group).await?;
     let at = match which.at {
         Some(at) => at,
-        None => schedule::now(session).await?,
+        None => slot::clock(session).await?,
     };
     let told = why::why(session, host.id, group, at, which.limit).await?;
     if global.format == Format::Json {

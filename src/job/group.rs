@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::JobError;
 use super::host::{self, changed, millis};
 use super::name::{self, Named};
-use crate::db::{Executor, Row, Session};
+use super::slot;
+use crate::db::{Executor, Row, Session, Tx};
 use crate::ground::wire::config::{RepositoryKind, SourceKind};
 use crate::ground::wire::id::{GroupId, RepositoryId};
 
@@ -261,8 +262,9 @@ pub async fn edit(
 /// # Errors
 ///
 /// What the server says.
-pub async fn remove(db: &impl Executor, group: &Found) -> Result<(), JobError> {
-    db.query_one(include_str!("../../sql/job/group_remove.sql"), &[&group.id.0]).await?;
+pub async fn remove(tx: &Tx<'_>, host: &host::Found, group: &Found) -> Result<(), JobError> {
+    slot::materialise_host(tx, host.id).await?;
+    tx.query_one(include_str!("../../sql/job/group_remove.sql"), &[&group.id.0]).await?;
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::JobError;
 use super::name::{self, Named};
 use super::secret::Secret;
+use super::slot;
 use super::state::HostState;
-use crate::db::{Executor, Row, Session};
+use crate::db::{Executor, Row, Session, Tx};
 use crate::ground::wire::config::Mode;
 use crate::ground::wire::id::HostId;
 
@@ -219,8 +220,9 @@ pub async fn edit(db: &impl Executor, host: &Found, edit: &Edit, rev: Option<i64
 /// # Errors
 ///
 /// What the server says.
-pub async fn remove(db: &impl Executor, host: &Found) -> Result<(), JobError> {
-    db.query_one(include_str!("../../sql/job/host_remove.sql"), &[&host.id.0]).await?;
+pub async fn remove(tx: &Tx<'_>, host: &Found) -> Result<(), JobError> {
+    slot::materialise_host(tx, host.id).await?;
+    tx.query_one(include_str!("../../sql/job/host_remove.sql"), &[&host.id.0]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::JobError;
+use super::{JobError, slot};
 use crate::db::{Executor, Row, Tx};
 use crate::ground::cron::Cron;
 use crate::ground::wire::config::{Catchup, Overlap};
@@ -140,7 +140,7 @@ pub async fn add(
     let cron = Cron::parse(&rules.cron, rules.tz.as_deref().unwrap_or(&host.tz))?;
     agree(&cron, rules.tz.as_deref())?;
     let groups = group_ids(db, host, groups).await?;
-    let next = cron.next_after(now(db).await?);
+    let next = cron.next_after(slot::clock(db).await?);
     let row = db
         .query_one(
             include_str!("../../sql/job/schedule_add.sql"),
@@ -163,7 +163,7 @@ pub async fn add(
     Ok(ScheduleId(row.get("id")))
 }
 
-/// Edits a schedule, which must still be as it was read. Slots that have come stay on the ledger.
+/// Edits a schedule, which must still be as it was read. Slots that have come are on the ledger by its old rules.
 ///
 /// # Errors
 ///
@@ -183,10 +183,8 @@ pub async fn edit(tx: &Tx<'_>, schedule: &Schedule, edit: &Edit) -> Result<i64, 
         None => schedule.group_ids.clone(),
     };
     let is_enabled = edit.enabled.unwrap_or(schedule.enabled);
-    let is_same =
-        cron.text() == schedule.cron && cron.zone().name() == schedule.tz && is_enabled == schedule.enabled;
-    // Untouched times keep a slot that has come and is not written yet.
-    let next = if is_same { schedule.next_slot_at } else { cron.next_after(now(tx).await?) };
+    let edited_at = slot::materialise_host(tx, schedule.host_id).await?;
+    let next = if is_enabled { cron.next_after(edited_at) } else { None };
     let deadline = match edit.start_deadline {
         Some(deadline) => deadline.map(seconds),
         None => schedule.start_deadline_seconds,
@@ -217,13 +215,14 @@ pub async fn edit(tx: &Tx<'_>, schedule: &Schedule, edit: &Edit) -> Result<i64, 
         .ok_or_else(|| JobError::EditedMeanwhile { schedule: schedule.id.to_string() })
 }
 
-/// Removes a schedule; its history stays.
+/// Removes a schedule; its history stays, with every slot that has come.
 ///
 /// # Errors
 ///
 /// [`JobError::UnknownSchedule`] for one that is gone already.
-pub async fn remove(db: &impl Executor, schedule: &Schedule) -> Result<(), JobError> {
-    let gone = db
+pub async fn remove(tx: &Tx<'_>, schedule: &Schedule) -> Result<(), JobError> {
+    slot::materialise_host(tx, schedule.host_id).await?;
+    let gone = tx
         .query_opt(include_str!("../../sql/job/schedule_remove.sql"), &[&schedule.id.0, &schedule.tenant_id])
         .await?;
     gone.map(|_| ()).ok_or_else(|| JobError::UnknownSchedule { schedule: schedule.id.to_string() })
@@ -323,15 +322,6 @@ fn agree(cron: &Cron, tz: Option<&str>) -> Result<(), JobError> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// The database's clock.
-///
-/// # Errors
-///
-/// What the server says.
-pub async fn now(db: &impl Executor) -> Result<DateTime<Utc>, JobError> {
-    Ok(db.query_one(include_str!("../../sql/job/clock.sql"), &[]).await?.get("now"))
 }
 
 fn seconds(span: Duration) -> i64 {

@@ -11,7 +11,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use super::JobError;
-use crate::db::{Executor, Tx};
+use crate::db::{Executor, Row, Tx};
 use crate::ground::cron::{Cron, CronError};
 use crate::ground::wire::id::{GroupId, HostId, JobId, ScheduleId};
 use crate::ground::wire::state::words;
@@ -42,32 +42,86 @@ pub struct Made {
 /// What the server says.
 pub async fn materialise(tx: &Tx<'_>) -> Result<Made, JobError> {
     let rows = tx.query(include_str!("../../sql/job/due_schedules.sql"), &[]).await?;
+    let Some(now) = rows.first().map(|row| row.get("now")) else { return Ok(Made::default()) };
+    let mut promises: Vec<Promise> = rows.iter().map(Promise::read).collect();
+    write(tx, &mut promises, now).await
+}
+
+/// Puts all slots of a host's schedules that have come on the ledger, before something that decides about them changes: what
+/// was promised until then stays promised as it was, also when no worker was running. The schedules stay locked until
+/// `tx` ends. Returns the moment of the change: later slots follow the new rules.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn materialise_host(tx: &Tx<'_>, host: HostId) -> Result<DateTime<Utc>, JobError> {
+    let rows = tx.query(include_str!("../../sql/job/lock_schedules.sql"), &[&host.0]).await?;
+    let now = clock(tx).await?;
+    let mut promises: Vec<Promise> = rows.iter().map(Promise::read).collect();
+    loop {
+        promises.retain(|promise| promise.next.is_some_and(|next| next <= now));
+        if promises.is_empty() {
+            return Ok(now);
+        }
+        write(tx, &mut promises, now).await?;
+    }
+}
+
+/// The database's clock.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn clock(db: &impl Executor) -> Result<DateTime<Utc>, JobError> {
+    Ok(db.query_one(include_str!("../../sql/job/clock.sql"), &[]).await?.get("now"))
+}
+
+/// When a schedule promises a backup.
+struct Promise {
+    schedule: Uuid,
+    cron: String,
+    tz: String,
+    /// The first slot that is not on the ledger yet.
+    next: Option<DateTime<Utc>>,
+}
+
+impl Promise {
+    fn read(row: &Row) -> Promise {
+        let (schedule, next) = (row.get("id"), row.get("next_slot_at"));
+        Promise { schedule, cron: row.get("cron"), tz: row.get("tz"), next }
+    }
+}
+
+/// Writes slots up to `now`, inclusive, as many as one statement may, and moves the promises on.
+async fn write(tx: &Tx<'_>, promises: &mut [Promise], now: DateTime<Utc>) -> Result<Made, JobError> {
     let mut known: HashMap<(String, String), Result<Cron, CronError>> = HashMap::new();
     let (mut slot_schedules, mut slot_times) = (Vec::new(), Vec::new());
     let (mut moved, mut nexts) = (Vec::new(), Vec::new());
-    let mut now = None;
-    for row in &rows {
+    for promise in promises {
         if slot_times.len() >= MOST_AT_ONCE {
             break;
         }
-        let schedule: Uuid = row.get("id");
-        let moment: DateTime<Utc> = row.get("now");
-        now = Some(moment);
-        let rule: (String, String) = (row.get("cron"), row.get("tz"));
+        let Some(first) = promise.next else { continue };
+        let schedule = promise.schedule;
+        let rule = (promise.cron.clone(), promise.tz.clone());
         let cron = known.entry(rule).or_insert_with_key(|(text, zone)| Cron::parse(text, zone));
-        let (slots, next) = match cron {
-            Ok(cron) => due(cron, row.get("next_slot_at"), moment),
+        let slots = match cron {
+            Ok(cron) => {
+                let (slots, next) = due(cron, first, now);
+                promise.next = next;
+                slots
+            }
             Err(problem) => {
                 error!(%schedule, error = %problem, "schedule {schedule} stands still: {problem}");
-                (Vec::new(), None)
+                promise.next = None;
+                Vec::new()
             }
         };
         slot_schedules.extend(std::iter::repeat_n(schedule, slots.len()));
         slot_times.extend(slots);
         moved.push(schedule);
-        nexts.push(next);
+        nexts.push(promise.next);
     }
-    let Some(now) = now else { return Ok(Made::default()) };
     let written = tx
         .query_one(
             include_str!("../../sql/job/write_slots.sql"),

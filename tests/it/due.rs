@@ -4,5 +4,6 @@ mod catchup;
 mod command;
 mod pending;
 pub mod site;
+mod slot_model;
 mod slots;
 mod standing;

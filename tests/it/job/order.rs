@@ -6,39 +6,27 @@ use uuid::Uuid;
 
 use super::site::{Reporter, apply, dump, site};
 use crate::rollup::field;
+use crate::support::draw::Draw;
 use crate::support::scale::scaled;
 
-/// Draws numbers that look random and are the same in every run.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        // xorshift64: three shifts of full period.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
+/// A permutation of the events in which some appear twice or more, cut into batches.
+fn batches(draw: &mut Draw, events: &[Value]) -> Vec<Vec<Value>> {
+    let mut drawn = events.to_vec();
+    for _ in 0..draw.below(events.len()) {
+        drawn.push(events[draw.below(events.len())].clone());
     }
-
-    /// A permutation in which some appear twice or more, cut into batches.
-    fn batches(&mut self, events: &[Value]) -> Vec<Vec<Value>> {
-        let mut drawn = events.to_vec();
-        for _ in 0..self.below(events.len()) {
-            drawn.push(events[self.below(events.len())].clone());
-        }
-        for place in (1..drawn.len()).rev() {
-            drawn.swap(place, self.below(place + 1));
-        }
-        let mut batches = vec![Vec::new()];
-        for event in drawn {
-            if self.below(4) == 0 {
-                batches.push(Vec::new());
-            }
-            batches.last_mut().unwrap().push(event);
-        }
-        batches.retain(|batch| !batch.is_empty());
-        batches
+    for place in (1..drawn.len()).rev() {
+        drawn.swap(place, draw.below(place + 1));
     }
+    let mut batches = vec![Vec::new()];
+    for event in drawn {
+        if draw.below(4) == 0 {
+            batches.push(Vec::new());
+        }
+        batches.last_mut().unwrap().push(event);
+    }
+    batches.retain(|batch| !batch.is_empty());
+    batches
 }
 
 async fn forget(session: &Session) {
@@ -90,10 +78,10 @@ async fn any_order_and_repetition_of_reports_gives_the_same_rows_and_rollups() {
     // Six jobs, two of them in one row of the rollup; two steps in each of those that ran; a record in each that began one.
     assert_eq!(rows.len(), 6 + 5 * 2 + 5, "{rows:#?}");
     assert_eq!(hourly.len(), 5, "{hourly:#?}");
-    let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
+    let mut draw = Draw::new(1);
     for round in 0..scaled(12, 2_000) {
         forget(&session).await;
-        let batches = draw.batches(&events);
+        let batches = batches(&mut draw, &events);
         for batch in &batches {
             apply(&mut session, site.host, batch).await;
         }

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod database;
+pub mod draw;
 pub mod eventually;
 pub mod http;
 pub mod pooler;
