@@ -15,6 +15,7 @@ pub mod drain;
 pub mod drop;
 pub mod error;
 pub mod estimate;
+pub mod explain;
 mod forget;
 pub mod install;
 pub mod keep;

@@ -1,27 +1,23 @@
 //! `highwater rollup`: definitions and their life.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::progress::Progress;
-use super::{status as status_command, table, when};
+use super::status as status_command;
 use crate::cli::{Format, Global};
 use crate::command::say::{say, tell};
 use crate::db::connect;
-use crate::ground::digits::{counted, grouped};
+use crate::ground::digits::counted;
 use crate::ground::exit::Exit;
-use crate::ground::shutdown::{Shutdown, Urgency};
+use crate::ground::shutdown::Shutdown;
 use crate::rollup::definition::Definition;
 use crate::rollup::draft::{self, Draft};
 use crate::rollup::install::{self, Installed};
-use crate::rollup::ledger::Range;
 use crate::rollup::status::{self, SCHEMA_VERSION};
-use crate::rollup::watch::Open;
-use crate::rollup::{RollupName, UsageError, backfill, drain, drop, verify};
+use crate::rollup::{RollupName, UsageError, drain};
 
 /// Definitions of rollups: add, show, keep current, prove, remove
 #[derive(Debug, clap::Args)]
@@ -45,6 +41,7 @@ enum Command {
         names: Vec<RollupName>,
     },
     Read(super::read::Args),
+    Explain(super::explain::Args),
     Mark(super::mark::Args),
     Sql(super::script::Args),
     Diff(super::alter::Diff),
@@ -57,7 +54,7 @@ enum Command {
     Resume {
         name: RollupName,
     },
-    Verify(Verify),
+    Verify(super::verify::Args),
     /// Remove a rollup, its table included; the source stays, without any trigger of ours
     Drop {
         name: RollupName,
@@ -107,28 +104,6 @@ struct Add {
     create_index: bool,
 }
 
-/// Compare a rollup with its source, row by row
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 no difference; 4 drift, or a repair was needed.")]
-struct Verify {
-    name: RollupName,
-    /// Only from here on: 2024-03, 2024-03-15 or 2024-03-15T12:00:00Z, on the grain
-    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
-    from: Option<DateTime<Utc>>,
-    /// Only before this
-    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
-    to: Option<DateTime<Utc>>,
-    /// Compare this many random months
-    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"], value_parser = clap::value_parser!(i32).range(1..))]
-    sample: Option<i32>,
-    /// Make differing months right
-    #[arg(long)]
-    repair: bool,
-    /// Connections that compare [default: half the cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    parallel: Option<u16>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -140,6 +115,7 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::List => list(global).await,
         Command::Show { name } => show(global, &name).await,
         Command::Drain { names } => drain_all(global, &names, shutdown).await,
+        Command::Explain(args) => super::explain::run(global, args).await,
         Command::Mark(args) => super::mark::run(global, args).await,
         Command::Sql(args) => super::script::run(global, args).await,
         Command::Diff(args) => super::alter::diff(global, args).await,
@@ -147,8 +123,8 @@ pub async fn run(global: &Global, args: Args, shutdown: &Shutdown) -> anyhow::Re
         Command::Pause { name } => super::pause::run(global, &name, true).await,
         Command::Resume { name } => super::pause::run(global, &name, false).await,
         Command::Read(args) => super::read::run(global, args).await,
-        Command::Verify(args) => prove(global, args, shutdown).await,
-        Command::Drop { name, yes } => remove(global, &name, yes, shutdown).await,
+        Command::Verify(args) => super::verify::run(global, args, shutdown).await,
+        Command::Drop { name, yes } => super::drop::run(global, &name, yes, shutdown).await,
     }
 }
 
@@ -285,115 +261,6 @@ async fn drain_all(global: &Global, names: &[RollupName], shutdown: &Shutdown) -
         if !report.is_whole {
             return Ok(Exit::Interrupted);
         }
-    }
-    Ok(Exit::Done)
-}
-
-async fn prove(global: &Global, args: Verify, shutdown: &Shutdown) -> anyhow::Result<Exit> {
-    let target = global.target().await?;
-    let options = verify::Options {
-        range: Range { from: args.from, to: args.to },
-        sample: args.sample,
-        parallel: args.parallel.map_or_else(backfill::default_parallel, usize::from),
-        repair: args.repair,
-    };
-    // One JSON document on stdout: progress would be a second one.
-    let progress = Progress::new(Format::Text);
-    let report =
-        verify::run(&target, "rollup verify", &args.name, &options, &progress, &Open, shutdown).await?;
-    if global.format == Format::Json {
-        let mut document = serde_json::to_value(&report)?;
-        document["schema_version"] = json!(SCHEMA_VERSION);
-        say!("{document}");
-    } else {
-        print_proof(&report);
-    }
-    Ok(match (report.drifted, report.interrupted) {
-        (1.., _) => Exit::Drift,
-        (_, true) => Exit::Interrupted,
-        (_, false) => Exit::Done,
-    })
-}
-
-fn print_proof(report: &verify::Report) {
-    let name = &report.rollup;
-    if report.drifted > 0 {
-        let mut table = table::plain(["KIND", "KEY", "ROLLUP", "SOURCE"]);
-        for example in &report.examples {
-            let field = |name: &str| {
-                example.get(name).filter(|value| !value.is_null()).map_or("-".to_owned(), ToString::to_string)
-            };
-            let kind = example.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
-            table.add_row([kind.to_owned(), field("key"), field("rollup"), field("source")]);
-        }
-        table::print(&table);
-    }
-    say!(
-        "{name}: {} rows of {} months compared, {} differ",
-        grouped(report.rows),
-        report.slices,
-        grouped(report.drifted)
-    );
-    if report.interrupted {
-        say!("{name}: interrupted before every month was compared");
-    }
-    if report.open > 0 {
-        say!("{name}: {} rows lie under open marks; the next drain makes them right", grouped(report.open));
-    }
-    if report.pending > 0 {
-        say!("{name}: {} months are not backfilled and were not compared", report.pending);
-    }
-    if let Some(rows) = report.repaired {
-        say!("{name}: repaired, {} rows written", grouped(rows));
-    } else if report.drifted > 0 {
-        say!("{name}: \"highwater rollup verify {name} --repair\" makes them right");
-    }
-}
-
-/// Asks on the terminal; `None` when a signal came instead of an answer.
-async fn ask(question: &str, shutdown: &Shutdown) -> Option<String> {
-    let mut stderr = std::io::stderr();
-    // A terminal that cannot be written to will not be read from either.
-    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
-    let (answered, answer) = tokio::sync::oneshot::channel();
-    // A thread of its own, which the process does not wait for: a read from a terminal cannot be cancelled.
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        let _ = answered.send(read.map(|_| line).unwrap_or_default());
-    });
-    tokio::select! {
-        line = answer => Some(line.unwrap_or_default()),
-        () = shutdown.at_least(Urgency::Soon) => None,
-    }
-}
-
-async fn remove(global: &Global, name: &RollupName, yes: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
-    let target = global.target().await?;
-    let mut session = connect::connect(&target, "rollup drop").await?;
-    let entry = install::entry(&session, name).await?;
-    if !yes {
-        if !std::io::stdin().is_terminal() {
-            bail!(UsageError(format!(
-                "this removes table {} and all its rows; add --yes to do so",
-                entry.target
-            )));
-        }
-        match ask(&format!("remove table {} and all its rows? [y/N] ", entry.target), shutdown).await {
-            None => return Ok(Exit::Interrupted),
-            Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => {}
-            Some(_) => {
-                say!("{name}: left as it is");
-                return Ok(Exit::Done);
-            }
-        }
-    }
-    drop::run(&mut session, name).await?;
-    match global.format {
-        Format::Json => {
-            say!("{}", json!({"schema_version": SCHEMA_VERSION, "rollup": name.as_str(), "dropped": true}));
-        }
-        Format::Text => say!("{name}: removed; {} stays as it was", entry.source),
     }
     Ok(Exit::Done)
 }

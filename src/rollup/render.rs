@@ -10,6 +10,7 @@ use super::shape::{SCHEMA, Shape};
 use super::source::TimeKind;
 
 mod base;
+pub mod explain;
 pub mod ledger;
 pub mod live;
 mod part;

@@ -148,17 +148,18 @@ impl Shape {
         if let Some(reason) = self.measures().find_map(|measure| combine::aggregate(self, measure).err()) {
             return Err(misfit(reason));
         }
-        if definition
-            .query
-            .to_ascii_lowercase()
-            .split(|one: char| !one.is_alphanumeric())
-            .any(|word| word == "having")
-        {
+        if self.has_having() {
             return Err(misfit(
                 "a query with HAVING would leave out groups that are only together large enough".to_owned(),
             ));
         }
         Ok(())
+    }
+
+    /// Whether the query leaves out groups, as far as its words tell.
+    pub fn has_having(&self) -> bool {
+        let query = self.definition.query.to_ascii_lowercase();
+        query.split(|one: char| !one.is_alphanumeric()).any(|word| word == "having")
     }
 
     /// Columns of `key`, in the definition's order; tenant and bucket are not among them.

@@ -1,6 +1,7 @@
 //! Reading rollups.
 
 mod command;
+mod explain;
 mod field;
 mod live;
 mod mark;

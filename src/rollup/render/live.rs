@@ -138,7 +138,7 @@ fn mark_key(tenant: Option<(&Column, &str)>, alias: &str) -> String {
 }
 
 /// What the source says about the bucket `c`, read through the index.
-fn bucket_rows(shape: &Shape) -> String {
+pub(super) fn bucket_rows(shape: &Shape) -> String {
     let calendar = Calendar::of(&shape.source);
     let end = format!("(c.bucket + {})", read::width(shape));
     let in_bucket = format!("{} AND {}", calendar.at_or_after("c.bucket"), calendar.before(&end));
