@@ -146,7 +146,7 @@ pub fn main() -> Exit {
         },
         _ => (cli.global.verbose, logging::Form::Text),
     };
-    logging::init(verbosity, form);
+    logging::init(verbosity, form, matches!(cli.command, Command::Worker(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -154,13 +154,15 @@ pub fn main() -> Exit {
             return Exit::Unexpected;
         }
     };
-    match runtime.block_on(run(cli)) {
+    let exit = match runtime.block_on(run(cli)) {
         Ok(exit) => exit,
         Err(error) => {
             tell!("error: {}", told_once(&error));
             exit_of(&error)
         }
-    }
+    };
+    logging::end();
+    exit
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {

@@ -12,4 +12,6 @@ pub mod host;
 pub mod logging;
 pub mod month;
 pub mod shutdown;
+#[cfg(feature = "otlp")]
+pub mod trace;
 pub mod wire;

@@ -71,7 +71,7 @@ impl Args {
 
 /// Runs the keeper on the calling thread, which must be the process's main one.
 pub fn keep(plan: Plan) -> Exit {
-    logging::init(1, logging::Form::Text);
+    logging::init(1, logging::Form::Text, false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(keeper::keep(plan))) {
         Ok(true) => Exit::Done,

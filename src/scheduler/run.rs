@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep};
+use tracing::field::Empty;
 use tracing::{Instrument, debug, info, warn};
 
 use super::handler::{self, Context};
@@ -25,14 +26,17 @@ pub async fn execute(
 ) {
     let began = Instant::now();
     let (claimed, hold) = (context.claimed.clone(), context.hold.clone());
-    let span = tracing::info_span!("run", run = %claimed.run, job = %claimed.job, scope = %claimed.scope);
-    let outcome = guarded(handler::handle(context).instrument(span), &hold, claimed.timeout, &abandon).await;
+    let span = tracing::info_span!(parent: None, "run", run = claimed.run.0, job = %claimed.job, scope = %claimed.scope, outcome = Empty, error = Empty);
+    let work = handler::handle(context).instrument(span.clone());
+    let outcome = guarded(work, &hold, claimed.timeout, &abandon).await;
     let took = began.elapsed();
     let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (job, scope, label) = (&claimed.job, &claimed.scope, outcome.label());
     vitals.count_run(job, label, took);
+    span.record("outcome", label);
     match &outcome {
         Outcome::Failed(error) | Outcome::Crashed(error) => {
+            span.record("error", error.as_str());
             warn!(run = %claimed.run, %job, %scope, outcome = label, elapsed_ms, attempts = claimed.attempts, error = %error, "{job} failed: {error}");
         }
         // Every minute and of every rollup: the ledger has it.

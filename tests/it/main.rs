@@ -31,6 +31,8 @@ mod scheduler_embed;
 mod scheduler_fault;
 mod scheduler_metrics;
 mod scheduler_model;
+#[cfg(feature = "otlp")]
+mod scheduler_otlp;
 mod scheduler_plan;
 mod scheduler_reload;
 mod scheduler_site;

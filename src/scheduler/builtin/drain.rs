@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::db::{DbError, Executor, Param, Session};
 use crate::ground::shutdown::Urgency;
@@ -93,7 +94,9 @@ async fn passes(
     let mut is_first = true;
     loop {
         let began = Instant::now();
-        let Some(pass) = drain::pass_if(session, name, fence, &values).await? else {
+        let span = info_span!("pass", rollup, marks = Empty, buckets = Empty, rows = Empty);
+        let passing = drain::pass_if(session, name, fence, &values).instrument(span.clone());
+        let Some(pass) = passing.await? else {
             let statement = include_str!("../../../sql/scheduler/is_paused.sql");
             let row = session.query_opt(statement, &[&rollup]).await?;
             return Ok(if row.is_some_and(|row| row.get("paused")) {
@@ -108,6 +111,7 @@ async fn passes(
             session.query(include_str!("../../../sql/scheduler/clear_error.sql"), &[&name.as_str()]).await?;
         }
         if pass.marks > 0 {
+            span.record("marks", pass.marks).record("buckets", pass.buckets).record("rows", pass.rows);
             context.vitals.count_drain(name.as_str(), pass.marks, pass.buckets, began.elapsed());
         }
         tally.passes += 1;
