@@ -7,11 +7,13 @@ use clap::{Parser, ValueEnum};
 pub enum Measure {
     Fill,
     Drain,
+    Scattered,
+    Hot,
     Capture,
     Memory,
 }
 
-/// Measures fills, drains, capture and memory, each beside its bound.
+/// Measures fills, drains, scattered changes, a hot bucket, capture and memory, each beside its bound.
 #[derive(Debug, Parser)]
 pub struct Args {
     /// Events of the large history

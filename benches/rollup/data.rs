@@ -73,9 +73,9 @@ impl History {
         density: Density,
         order: Order,
     ) -> anyhow::Result<()> {
-        let (table, rows) = match keys {
-            Keys::Text => (include_str!("sql/text_table.sql"), include_str!("sql/text_rows.sql")),
-            Keys::Integers => (include_str!("sql/integer_table.sql"), include_str!("sql/integer_rows.sql")),
+        let rows = match keys {
+            Keys::Text => include_str!("sql/text_rows.sql"),
+            Keys::Integers => include_str!("sql/integer_rows.sql"),
         };
         let code = match density {
             Density::Dense => "dense",
@@ -85,9 +85,18 @@ impl History {
             Order::Time => "id",
             Order::Random => "shuffle",
         };
-        session.batch(&self.filled(table)).await?;
+        self.table(session, keys).await?;
         session.batch(&self.filled(rows).replace("{{code}}", code).replace("{{ordering}}", ordering)).await?;
         self.index(session).await
+    }
+
+    /// The table without rows and indexes.
+    pub async fn table(&self, session: &Session, keys: Keys) -> anyhow::Result<()> {
+        let table = match keys {
+            Keys::Text => include_str!("sql/text_table.sql"),
+            Keys::Integers => include_str!("sql/integer_table.sql"),
+        };
+        Ok(session.batch(&self.filled(table)).await?)
     }
 
     /// The source's indexes and statistics.

@@ -1,6 +1,6 @@
 //! What highwater costs, beside what plain Postgres costs in the same run; `docs/PERFORMANCE.md` explains the numbers.
 //!
-//! `cargo bench --bench rollup -- [--events N] [--repeat N] [fill] [drain] [capture] [memory]`. It starts a server of
+//! `cargo bench --bench rollup -- [--events N] [--repeat N] [fill] [drain] [scattered] [hot] [capture] [memory]`. It starts a server of
 //! its own and removes its data; with `HIGHWATER_BENCH_URL` it uses that one, whose schemas `bench` and `highwater` it
 //! replaces. The table goes to stderr, one JSON document to stdout.
 
@@ -10,8 +10,10 @@ mod clock;
 mod data;
 mod drain;
 mod fill;
+mod hot;
 mod place;
 mod report;
+mod scattered;
 
 use args::{Args, Measure};
 use place::Place;
@@ -27,6 +29,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if args.wants(Measure::Drain) {
         drain::run(&place, &args, &mut report).await?;
+    }
+    if args.wants(Measure::Scattered) {
+        scattered::run(&place, &args, &mut report).await?;
+    }
+    if args.wants(Measure::Hot) {
+        hot::run(&place, &args, &mut report).await?;
     }
     if args.wants(Measure::Capture) {
         capture::run(&place, &args, &mut report).await?;
