@@ -26,6 +26,7 @@ pub mod mark;
 pub mod measure;
 pub mod name;
 pub mod pause;
+mod portion;
 pub mod prune;
 pub mod quote;
 pub mod read;

@@ -9,11 +9,13 @@ pub enum Measure {
     Drain,
     Scattered,
     Hot,
+    Live,
+    Many,
     Capture,
     Memory,
 }
 
-/// Measures fills, drains, scattered changes, a hot bucket, capture and memory, each beside its bound.
+/// Measures fills, drains, scattered changes, a hot bucket, the live view, many rollups, capture and memory, each beside its bound.
 #[derive(Debug, Parser)]
 pub struct Args {
     /// Events of the large history

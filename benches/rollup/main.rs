@@ -1,8 +1,8 @@
 //! What highwater costs, beside what plain Postgres costs in the same run; `docs/PERFORMANCE.md` explains the numbers.
 //!
-//! `cargo bench --bench rollup -- [--events N] [--repeat N] [fill] [drain] [scattered] [hot] [capture] [memory]`. It starts a server of
-//! its own and removes its data; with `HIGHWATER_BENCH_URL` it uses that one, whose schemas `bench` and `highwater` it
-//! replaces. The table goes to stderr, one JSON document to stdout.
+//! `cargo bench --bench rollup -- [--events N] [--repeat N] [fill] [drain] [scattered] [hot] [live] [many] [capture] [memory]`.
+//! It starts a server of its own and removes its data; with `HIGHWATER_BENCH_URL` it uses that one, whose schemas `bench`
+//! and `highwater` it replaces. The table goes to stderr, one JSON document to stdout.
 
 mod args;
 mod capture;
@@ -11,6 +11,8 @@ mod data;
 mod drain;
 mod fill;
 mod hot;
+mod live;
+mod many;
 mod place;
 mod report;
 mod scattered;
@@ -35,6 +37,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if args.wants(Measure::Hot) {
         hot::run(&place, &args, &mut report).await?;
+    }
+    if args.wants(Measure::Live) {
+        live::run(&place, &args, &mut report).await?;
+    }
+    if args.wants(Measure::Many) {
+        many::run(&place, &args, &mut report).await?;
     }
     if args.wants(Measure::Capture) {
         capture::run(&place, &args, &mut report).await?;

@@ -53,6 +53,20 @@ impl Place {
         Ok(connect::connect(&self.target, "bench").await?)
     }
 
+    /// Starts the program.
+    pub fn spawn(&self, arguments: &[&str]) -> anyhow::Result<Going> {
+        let child = tokio::process::Command::new(PROGRAM)
+            .env("DATABASE_URL", &self.url)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot run {PROGRAM}"))?;
+        Ok(Going(child))
+    }
+
     /// Runs the program to its end, and watches its memory every few milliseconds: `VmHWM` only rises, so that the
     /// last look before the end misses next to nothing.
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Run> {
@@ -76,6 +90,22 @@ impl Place {
         let took = began.elapsed();
         ensure!(status.success(), "highwater {} ended with {status}", arguments.join(" "));
         Ok(Run { took, peak_bytes })
+    }
+}
+
+/// A run of the program that goes on until it is told to end.
+pub struct Going(tokio::process::Child);
+
+impl Going {
+    /// Ends it as an operator would, and waits for it.
+    pub async fn end(mut self) -> anyhow::Result<()> {
+        let pid = self.0.id().context("the program ended before it was told to")?;
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid.cast_signed()),
+            nix::sys::signal::Signal::SIGTERM,
+        )?;
+        self.0.wait().await?;
+        Ok(())
     }
 }
 

@@ -15,6 +15,6 @@ WITH held AS (
      FOR UPDATE
 )
 UPDATE highwater.rollup_slice AS slice
-   SET state = 'pending'
+   SET state = 'pending', filled_to = NULL
   FROM held
  WHERE slice.rollup = held.rollup AND slice.slice_start = held.slice_start

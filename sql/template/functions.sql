@@ -182,15 +182,20 @@ BEGIN
 END
 {{quote}};
 
--- Fills one slice. `already`: it was complete. `busy`: someone else holds it (only when told not to wait).
-CREATE OR REPLACE FUNCTION {{fill}}(p_slice timestamptz, p_wait boolean DEFAULT true,
-  OUT outcome text, OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint)
+-- Fills one slice, or with p_width the next part of it, so many buckets as fit, one at least. Where such parts have come to is
+-- filled_to: what lies before it is kept current by drains as a complete month is. Without p_width the month is filled
+-- whole, whatever parts were done. `already`: it was complete. `busy`: someone else holds it (only when told not to wait).
+-- `part`: some is left.
+CREATE OR REPLACE FUNCTION {{fill}}(p_slice timestamptz, p_wait boolean DEFAULT true, p_width interval DEFAULT NULL,
+  OUT outcome text, OUT rows_added bigint, OUT rows_changed bigint, OUT rows_removed bigint, OUT part_end timestamptz)
 LANGUAGE plpgsql SET search_path = {{search_path}} SET TimeZone = 'UTC' SET row_security = off
 {{slice_settings}} AS {{quote}}
 DECLARE
   v_started timestamptz := clock_timestamp();
   v_slice highwater.rollup_slice;
   v_partition text := highwater.partition_of({{target_literal}}, p_slice);
+  v_is_first boolean;
+  v_from timestamptz;
 BEGIN
   PERFORM highwater.assert_read_committed();
   IF p_wait THEN
@@ -207,13 +212,25 @@ BEGIN
     outcome := 'already';
     RETURN;
   END IF;
+  v_from := v_slice.slice_start;
+  part_end := v_slice.slice_end;
+  IF p_width IS NOT NULL THEN
+    v_from := coalesce({{filled_to}}, v_from);
+    part_end := least(greatest(date_bin({{grain}}, v_from + p_width, {{origin}}), v_from + {{grain}}), v_slice.slice_end);
+  END IF;
+  v_is_first := v_from = v_slice.slice_start;
   -- Claim: every mark that this fill makes good. What commits after this statement leaves a mark that stays.
-  DELETE FROM {{mark}} AS m WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end;
-  DELETE FROM {{wide}} AS w WHERE w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end;
+  DELETE FROM {{mark}} AS m WHERE m.bucket >= v_from AND m.bucket < part_end;
+  DELETE FROM {{wide}} AS w WHERE w.lo >= v_from AND w.hi <= part_end;
   -- Compute, in statements younger than the claim.
+  IF to_regclass(v_partition) IS NULL AND part_end < v_slice.slice_end THEN
+    -- Attached before it has rows: what is pending may be seen in part, and a table aside would be left behind by a drop.
+    EXECUTE 'CREATE TABLE ' || v_partition || ' (LIKE {{target_text}} INCLUDING INDEXES)';
+    PERFORM {{attach}}(p_slice);
+  END IF;
   IF to_regclass(v_partition) IS NOT NULL THEN
     SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
-      FROM {{rebuild}}(p_slice, v_slice.slice_start, v_slice.slice_end) AS b;
+      FROM {{rebuild}}(p_slice, v_from, part_end) AS b;
   ELSE
     EXECUTE 'CREATE TABLE ' || v_partition || {{tag}} AS
 {{first_fill}}
@@ -226,18 +243,29 @@ BEGIN
     UPDATE highwater.rollup_slice AS s SET rows = rows_added
      WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
   END IF;
+  outcome := CASE WHEN part_end < v_slice.slice_end THEN 'part' ELSE 'filled' END;
+  -- Of a month in parts the parts' times add up.
   UPDATE highwater.rollup_slice AS s
-     SET state = 'complete', attempts = s.attempts + 1, started_at = v_started, finished_at = clock_timestamp(),
-         duration_ms = (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint, error = NULL
+     SET started_at = CASE WHEN v_is_first THEN v_started ELSE s.started_at END,
+         duration_ms = CASE WHEN v_is_first THEN 0 ELSE coalesce(s.duration_ms, 0) END
+                       + (extract(epoch FROM clock_timestamp() - v_started) * 1000)::bigint
    WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
-  outcome := 'filled';
+  IF outcome = 'part' OR {{filled_to}} IS NOT NULL THEN
+    UPDATE highwater.rollup_slice AS s SET filled_to = nullif(part_end, s.slice_end)
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
+  END IF;
+  IF outcome = 'filled' THEN
+    UPDATE highwater.rollup_slice AS s
+       SET state = 'complete', attempts = s.attempts + 1, finished_at = clock_timestamp(), error = NULL
+     WHERE s.rollup = {{name_literal}} AND s.slice_start = p_slice;
+  END IF;
 END
 {{quote}};
 
 -- One pass of the drain: takes the free slice with the oldest mark, claims at most p_limit of its buckets, makes them
 -- right and moves the watermark. outcome: drained, filled (a small pending month), discarded (a pending month that is
--- left to the backfill; its marks are covered by that), idle, busy (others hold every marked slice, or every marked bucket
--- has been made right less than p_patience ago), unexpanded. is_abreast: no other month had marks when the pass began,
+-- left to the backfill; its marks are covered by that, those of parts that are filled aside), idle, busy (others hold every
+-- marked slice, or every marked bucket has been made right less than p_patience ago), unexpanded. is_abreast: no other month had marks when the pass began,
 -- and all of this one that may be claimed were.
 CREATE OR REPLACE FUNCTION {{drain}}(p_limit integer DEFAULT 20000, p_wait boolean DEFAULT false,
   p_patience interval DEFAULT '0', OUT outcome text, OUT slice_start timestamptz, OUT marks bigint, OUT buckets bigint,
@@ -251,6 +279,7 @@ DECLARE
   v_partition text;
   v_lo timestamptz;
   v_hi timestamptz;
+  v_end timestamptz;
   v_began timestamptz := clock_timestamp();
   v_patient timestamptz := v_began - p_patience;
 BEGIN
@@ -286,35 +315,44 @@ BEGIN
     ELSE
       outcome := 'idle';
     END IF;
-  ELSIF v_slice.state = 'pending' THEN
-    IF highwater.estimate_rows({{tag}}{{month_rows}}{{tag}}) <= {{small_month_rows}} THEN
-      SELECT f.rows_added, f.rows_changed, f.rows_removed INTO rows_added, rows_changed, rows_removed
-        FROM {{fill}}(v_slice.slice_start) AS f;
-      outcome := 'filled';
-    ELSE
-      DELETE FROM {{mark}} AS m WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end;
-      GET DIAGNOSTICS marks = ROW_COUNT;
-      DELETE FROM {{wide}} AS w WHERE w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end;
-      outcome := 'discarded';
-    END IF;
+  ELSIF v_slice.state = 'pending' AND {{filled_to}} IS NULL
+        AND highwater.estimate_rows({{tag}}{{month_rows}}{{tag}}) <= {{small_month_rows}} THEN
+    SELECT f.rows_added, f.rows_changed, f.rows_removed INTO rows_added, rows_changed, rows_removed
+      FROM {{fill}}(v_slice.slice_start) AS f;
+    outcome := 'filled';
   ELSE
+    v_end := v_slice.slice_end;
+    IF v_slice.state = 'pending' THEN
+      -- What no part has come to is covered by the parts that come.
+      v_end := coalesce({{filled_to}}, v_slice.slice_start);
+      DELETE FROM {{mark}} AS m WHERE m.bucket >= v_end AND m.bucket < v_slice.slice_end;
+      GET DIAGNOSTICS marks = ROW_COUNT;
+      DELETE FROM {{wide}} AS w WHERE w.lo >= v_end AND w.hi <= v_slice.slice_end;
+    END IF;
+    outcome := 'discarded';
+  END IF;
+  IF v_end > v_slice.slice_start THEN
     outcome := 'drained';
     v_partition := highwater.partition_of({{target_literal}}, v_slice.slice_start);
     WITH claimed AS (
       DELETE FROM {{wide}} AS w WHERE w.split AND w.lo >= v_slice.slice_start AND w.hi <= v_slice.slice_end
       RETURNING w.lo, w.hi
     )
-    SELECT min(c.lo), max(c.hi) INTO v_lo, v_hi FROM claimed AS c;
+    SELECT min(c.lo), least(max(c.hi), v_end) INTO v_lo, v_hi FROM claimed AS c;
     IF v_lo IS NOT NULL THEN
       DELETE FROM {{mark}} AS m WHERE m.bucket >= v_lo AND m.bucket < v_hi;
       GET DIAGNOSTICS marks = ROW_COUNT;
       SELECT b.rows_added, b.rows_changed, b.rows_removed INTO rows_added, rows_changed, rows_removed
         FROM {{rebuild}}(v_slice.slice_start, v_lo, v_hi) AS b;
     ELSE
+      -- Oldest marks first; what is chosen is computed in the order of time, in which events mostly lie, so that buckets
+      -- which share pages come one after the other.
       SELECT {{claim_arrays}} INTO {{claim_into}} FROM (
-        SELECT {{mark_columns_m}} FROM {{mark}} AS m
-         WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_slice.slice_end
-         GROUP BY {{mark_columns_m}} HAVING {{may_be_claimed}} ORDER BY min(m.marked_at) LIMIT p_limit) AS c;
+        SELECT {{chosen_columns}} FROM (
+          SELECT {{mark_columns_m}} FROM {{mark}} AS m
+           WHERE m.bucket >= v_slice.slice_start AND m.bucket < v_end
+           GROUP BY {{mark_columns_m}} HAVING {{may_be_claimed}} ORDER BY min(m.marked_at) LIMIT p_limit) AS chosen
+         ORDER BY {{chosen_order}}) AS c;
       buckets := coalesce(cardinality(v_bucket), 0);
       -- Planned with the arrays in hand, so that their length is known.
       EXECUTE {{tag}}DELETE FROM {{mark}} AS m USING {{claimed}} WHERE {{mark_is_claimed}}{{tag}} USING {{claim_into}};

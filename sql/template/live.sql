@@ -35,9 +35,10 @@ SELECT {{table_columns}}
    AND NOT t.bucket <@ {{spans}}
    AND NOT ({{row_mark}} + once.nothing) IN (SELECT {{mark_key}} FROM {{dirty}} AS m WHERE {{looks_rare}})
 UNION ALL
--- 3. Marked buckets, each computed once from its own rows of the source.
+-- 3. Marked buckets, each computed once from its own rows of the source; in the order of time, in which those mostly lie,
+-- so that buckets which share pages come one after the other.
 SELECT {{marked_columns}}
-  FROM (SELECT DISTINCT {{mark_columns}} FROM {{dirty}} AS m) AS c
+  FROM (SELECT {{mark_columns}} FROM {{dirty}} AS m GROUP BY {{mark_columns}} ORDER BY {{mark_order}}) AS c
  CROSS JOIN LATERAL (
 {{bucket_rows}}
        ) AS n

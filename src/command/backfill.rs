@@ -59,6 +59,9 @@ pub struct Args {
     /// Begin no month after this long and exit 11
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_duration: Option<Duration>,
+    /// Fill a month that would take one transaction longer than this in parts
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
+    max_slice_time: Duration,
     /// Wait while this many sessions are at work beside highwater's; slow down from 70 % on
     #[arg(long, value_name = "SESSIONS", value_parser = clap::value_parser!(u32).range(1..))]
     max_load: Option<u32>,
@@ -99,6 +102,7 @@ impl Args {
                 OrderFlag::Newest => Order::Newest,
                 OrderFlag::Oldest => Order::Oldest,
             },
+            longest_fill: self.max_slice_time,
             restart: self.restart,
             limits: Limits {
                 load: self.max_load.map(f64::from),

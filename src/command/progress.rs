@@ -70,6 +70,9 @@ fn tell(running: &mut Option<Running>, news: &News) {
                 note: &month.to_string(),
             });
         }
+        News::Part { rollup, month, to, .. } => {
+            say(running, format!("{rollup}: {month} is filled up to {}", to.format("%Y-%m-%d %H:%M UTC")));
+        }
         News::Retry { rollup, month, reason } => {
             say(running, format!("{rollup}: {month} is tried again: {reason}"));
         }
@@ -113,6 +116,10 @@ fn print_json(news: &News) {
         News::Slice { rollup, work, month, source_rows, rows, took } => json!({
             "event": "slice", "rollup": rollup.as_str(), "work": name_of(*work), "slice": month.to_string(),
             "source_rows": source_rows, "rows": rows, "duration_ms": took.as_millis() as u64,
+        }),
+        News::Part { rollup, month, to, rows, took } => json!({
+            "event": "part", "rollup": rollup.as_str(), "slice": month.to_string(), "to": to, "rows": rows,
+            "duration_ms": took.as_millis() as u64,
         }),
         News::Retry { rollup, month, reason } => json!({
             "event": "retry", "rollup": rollup.as_str(), "slice": month.to_string(), "reason": reason,

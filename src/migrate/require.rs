@@ -277,6 +277,10 @@ impl Listener for Relay<'_> {
                 tally.rows_done += source_rows;
                 self.context.progress(tally.progress(format!("{} {rollup} {month}", verb(work))));
             }
+            News::Part { rollup, month, to, .. } => {
+                let to = to.format("%Y-%m-%d %H:%M UTC");
+                self.context.progress(tally.progress(format!("fill {rollup} {month} up to {to}")));
+            }
             News::Waiting { rollup, work, holder } => {
                 self.context.progress(tally.progress(format!("{rollup} waits for another {work}: {holder}")));
             }

@@ -1,4 +1,5 @@
-//! Backfill: fills pending slices, several at a time, each in one call and one transaction.
+//! Backfill: fills pending slices, several at a time, each in one call and one transaction, or in parts where that took too
+//! long.
 //!
 //! In: a shape and a range. Out: complete slices. What is complete stays complete whatever happens to this process;
 //! a killed run's successor goes on with the slices that are left, after waiting for backends that still write one.
@@ -14,6 +15,7 @@ use super::error::RollupError;
 use super::ledger::{self, Pending, Range};
 use super::lock::{Exclusive, WorkLock};
 use super::name::RollupName;
+use super::portion::Portion;
 use super::shape::Shape;
 use super::stop::unless_stopped;
 use super::throttle::{Limits, Throttle};
@@ -26,6 +28,9 @@ use crate::ground::shutdown::{Shutdown, Urgency};
 
 /// A slice that failed in a way that may pass (deadlock, lock time-out) is tried this often, with doubling pauses.
 const TRIES: u32 = 6;
+
+/// A month that would take longer is filled in parts: so old may a fill's snapshot get, which keeps vacuum from cleaning up.
+const LONGEST_FILL: Duration = Duration::from_secs(30);
 
 /// Pause before the second try of a slice.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -49,6 +54,8 @@ pub struct Options {
     /// No slice is begun after this long.
     pub max_duration: Option<Duration>,
     pub order: Order,
+    /// How long one transaction may take: a month that would take longer is filled in parts.
+    pub longest_fill: Duration,
     /// Rebuild complete slices too.
     pub restart: bool,
     /// What the database may be asked to bear.
@@ -65,6 +72,7 @@ impl Default for Options {
             sleep: Duration::ZERO,
             max_duration: None,
             order: Order::Newest,
+            longest_fill: LONGEST_FILL,
             restart: false,
             limits: Limits::default(),
             wait: None,
@@ -200,10 +208,20 @@ struct Run<'a> {
 }
 
 /// Slices still to do, shared by the connections of one round.
-type Queue = Mutex<VecDeque<Pending>>;
+type Queue = Mutex<VecDeque<Portion>>;
 
-fn pop(queue: &Queue) -> Option<Pending> {
-    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
+fn locked(queue: &Queue) -> std::sync::MutexGuard<'_, VecDeque<Portion>> {
+    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What became of one call.
+enum Filled {
+    /// The slice is done with: filled, or left to whoever holds it.
+    Done,
+    /// A part of it is.
+    Part,
+    /// A second signal cancelled it.
+    Cancelled,
 }
 
 impl Run<'_> {
@@ -221,7 +239,8 @@ impl Run<'_> {
             pending.reverse();
         }
         let held = Arc::new(Queue::default());
-        let end = self.round(&Mutex::new(pending.into()), Some(&held)).await?;
+        let first = |slice| Portion::first(slice, self.options.longest_fill);
+        let end = self.round(&Mutex::new(pending.into_iter().map(first).collect()), Some(&held)).await?;
         if end != End::Complete {
             return Ok(end);
         }
@@ -253,7 +272,7 @@ impl Run<'_> {
             if self.is_over() {
                 return Ok(End::Paused);
             }
-            let Some(slice) = pop(queue) else { return Ok(End::Complete) };
+            let Some(portion) = locked(queue).pop_front() else { return Ok(End::Complete) };
             self.fence.check().await?;
             let connection = match session.take() {
                 Some(connection) => connection,
@@ -267,15 +286,19 @@ impl Run<'_> {
                 return Ok(End::Paused);
             }
             let began = Instant::now();
-            let outcome = self.fill(&connection, slice, held).await;
+            let outcome = self.fill(&connection, portion, held).await;
             last = began.elapsed();
             session = Some(connection);
             match outcome {
-                Ok(true) => {}
-                Ok(false) => return Ok(End::Interrupted),
+                Ok(Filled::Done) => {}
+                // Before other months: whoever looks at the ledger sees few that are begun.
+                Ok(Filled::Part) => {
+                    locked(queue).push_front(portion.next(last, self.options.longest_fill));
+                }
+                Ok(Filled::Cancelled) => return Ok(End::Interrupted),
                 Err(error) => {
                     // The other connections finish what they have in hand and find the queue empty.
-                    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+                    locked(queue).clear();
                     return Err(error);
                 }
             }
@@ -288,24 +311,26 @@ impl Run<'_> {
         }
     }
 
-    /// Fills one slice; `false` when a second signal cancelled it.
+    /// Fills one slice, or its next part.
     async fn fill(
         &self,
         session: &Session,
-        slice: Pending,
+        portion: Portion,
         held: Option<&Queue>,
-    ) -> Result<bool, RollupError> {
-        let statement = render::call(self.name(), "fill", "$1, $2");
+    ) -> Result<Filled, RollupError> {
+        let slice = portion.slice;
+        // A rendering of an older version knows whole months only.
+        let arguments = if portion.width.is_some() { "$1, $2, make_interval(secs => $3)" } else { "$1, $2" };
+        let statement = render::call(self.name(), "fill", arguments);
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
             let began = Instant::now();
-            match self.call(session, &statement, slice, held.is_none()).await {
-                Ok(row) => {
-                    self.note(slice, &row, began.elapsed(), held);
-                    return Ok(true);
+            match self.call(session, &statement, portion, held.is_none()).await {
+                Ok(row) => return Ok(self.note(portion, &row, began.elapsed(), held)),
+                Err(DbError::Cancelled(_)) if self.shutdown.urgency() == Urgency::Now => {
+                    return Ok(Filled::Cancelled);
                 }
-                Err(DbError::Cancelled(_)) if self.shutdown.urgency() == Urgency::Now => return Ok(false),
                 Err(error @ (DbError::Retry(_) | DbError::LockTimeout(_))) if attempt < TRIES => {
                     self.listener.hear(News::Retry {
                         rollup: self.name().clone(),
@@ -326,12 +351,15 @@ impl Run<'_> {
         &self,
         session: &Session,
         statement: &str,
-        slice: Pending,
+        portion: Portion,
         wait: bool,
     ) -> Result<crate::db::Row, DbError> {
-        let start = slice.month.start();
-        let params: [&dyn Param; 2] = [&start, &wait];
-        let call = session.query_one(statement, &params);
+        let month = portion.slice.month;
+        let start = month.start();
+        let width = portion.width.unwrap_or_default();
+        let params: [&dyn Param; 3] = [&start, &wait, &width];
+        let known = if portion.width.is_some() { &params[..] } else { &params[..2] };
+        let call = session.query_one(statement, known);
         tokio::pin!(call);
         tokio::select! {
             row = &mut call => return row,
@@ -344,23 +372,30 @@ impl Run<'_> {
             () = self.shutdown.at_least(Urgency::Now) => {}
         }
         if let Err(error) = session.canceller().cancel().await {
-            warn!(error = %error, "cannot cancel slice {}", slice.month);
+            warn!(error = %error, "cannot cancel slice {month}");
         }
         call.await
     }
 
-    fn note(&self, slice: Pending, row: &crate::db::Row, took: Duration, held: Option<&Queue>) {
+    fn note(&self, portion: Portion, row: &crate::db::Row, took: Duration, held: Option<&Queue>) -> Filled {
         let rollup = self.name().clone();
+        let slice = portion.slice;
+        let rows = ["rows_added", "rows_changed", "rows_removed"]
+            .iter()
+            .filter_map(|column| row.get::<_, Option<i64>>(column))
+            .sum();
         match (row.get::<_, Option<&str>>("outcome"), held) {
             (Some("busy"), Some(held)) => {
-                held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(slice);
+                locked(held).push_back(portion);
                 self.listener.hear(News::Held { rollup, month: slice.month });
             }
+            (Some("part"), _) => {
+                self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).rows += rows;
+                let to = row.get("part_end");
+                self.listener.hear(News::Part { rollup, month: slice.month, to, rows, took });
+                return Filled::Part;
+            }
             (Some("filled"), _) => {
-                let rows = ["rows_added", "rows_changed", "rows_removed"]
-                    .iter()
-                    .filter_map(|column| row.get::<_, Option<i64>>(column))
-                    .sum();
                 let mut tally = self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 tally.filled += 1;
                 tally.rows += rows;
@@ -378,6 +413,7 @@ impl Run<'_> {
             // `already`: another run completed it first.
             _ => {}
         }
+        Filled::Done
     }
 
     /// Records why a slice failed, over a connection of its own since the failed one may be gone.

@@ -10,7 +10,7 @@ use crate::db::{Executor, Session};
 
 /// Rows of a source that one connection rolls up in a second, where nothing was measured yet; an ordinary server of
 /// two cores does this many with text keys.
-const ASSUMED_ROWS_PER_SECOND: i64 = 300_000;
+pub(super) const ASSUMED_ROWS_PER_SECOND: i64 = 300_000;
 
 /// WAL for each byte of a first fill: the table and its unique index are logged once, with headers.
 const WAL_PER_BYTE: f64 = 1.1;

@@ -38,6 +38,10 @@ const SMALL_MONTH_ROWS: &str = "100000";
 /// month's groups fit the hash table that this memory allows.
 const SLICE_SETTINGS: &str = "SET enable_sort = off SET jit = off SET work_mem = '64MB'";
 
+/// Where the parts of a slice that are filled end, NULL for none. The column is younger than the migration whose hook runs
+/// these functions for the first time, and missing there.
+const FILLED_TO: &str = "(to_jsonb(v_slice) ->> 'filled_to')::timestamptz";
+
 /// Tables of the rollup: target, unique index, marks.
 pub fn tables(shape: &Shape) -> String {
     let name = &shape.definition.name;
@@ -139,9 +143,13 @@ pub fn functions(shape: &Shape) -> String {
         .set("claimed", tenant.claimed)
         .set("mark_is_claimed", tenant.mark_is_claimed)
         .set("mark_columns_m", tenant.mark_columns)
+        .set("chosen_columns", tenant.chosen_columns)
+        .set("chosen_order", tenant.chosen_order)
         .set("grain", shape.definition.grain.interval().to_owned())
         .set("search_path", search_path(&shape.definition))
         .set("slice_settings", SLICE_SETTINGS.to_owned())
+        .set("filled_to", FILLED_TO.to_owned())
+        .set("origin", part::ORIGIN.to_owned())
         .set("small_month_rows", SMALL_MONTH_ROWS.to_owned())
         .set("name_literal", literal(shape.definition.name.as_str()))
         .set("source_literal", literal(&shape.source.table.quoted()))

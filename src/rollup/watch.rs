@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::error::RollupError;
 use super::lock::Exclusive;
 use super::name::RollupName;
@@ -21,6 +23,8 @@ pub enum News {
     Began { rollup: RollupName, work: Work, slices: usize, source_rows: i64 },
     /// A slice is done.
     Slice { rollup: RollupName, work: Work, month: Month, source_rows: i64, rows: i64, took: Duration },
+    /// A part of a month that is too large for one transaction is filled; `to` is where the next one begins.
+    Part { rollup: RollupName, month: Month, to: DateTime<Utc>, rows: i64, took: Duration },
     /// A slice failed in a way that may pass; it is tried again.
     Retry { rollup: RollupName, month: Month, reason: String },
     /// The database has other worries: the work goes slower, or waits.

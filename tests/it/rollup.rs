@@ -22,6 +22,7 @@ mod hot;
 mod install;
 mod kinds;
 mod partitions;
+mod parts;
 mod pause;
 mod plans;
 mod renew;

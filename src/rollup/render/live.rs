@@ -44,6 +44,7 @@ pub fn view(shape: &Shape, used: &[String]) -> String {
         .set("new_columns", part::listed(shape, "n"))
         .set("marked_columns", marked_columns(shape))
         .set("mark_columns", if tenant.is_some() { "m.tenant, m.bucket" } else { "m.bucket" }.to_owned())
+        .set("mark_order", if tenant.is_some() { "m.bucket, m.tenant" } else { "m.bucket" }.to_owned())
         .set("row_mark", mark_key(row_tenant, "t"))
         .set("mark_key", mark_key(tenant.map(|tenant| (tenant, "tenant")), "m"))
         .set("is_marked", watch::is_marked(shape))

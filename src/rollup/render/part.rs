@@ -275,6 +275,9 @@ pub(super) struct Claim {
     pub claimed: String,
     pub mark_is_claimed: String,
     pub mark_columns: String,
+    /// Columns of the buckets that were chosen, and the order in which they are computed.
+    pub chosen_columns: String,
+    pub chosen_order: String,
 }
 
 pub(super) fn tenant(shape: &Shape) -> Claim {
@@ -289,6 +292,8 @@ pub(super) fn tenant(shape: &Shape) -> Claim {
                 same_tenant(tenant, "m.tenant", "c.tenant")
             ),
             mark_columns: "m.tenant, m.bucket".to_owned(),
+            chosen_columns: "chosen.tenant, chosen.bucket".to_owned(),
+            chosen_order: "chosen.bucket, chosen.tenant".to_owned(),
         },
         None => Claim {
             declaration: String::new(),
@@ -297,6 +302,8 @@ pub(super) fn tenant(shape: &Shape) -> Claim {
             claimed: "unnest($1) AS c (bucket)".to_owned(),
             mark_is_claimed: "m.bucket = c.bucket".to_owned(),
             mark_columns: "m.bucket".to_owned(),
+            chosen_columns: "chosen.bucket".to_owned(),
+            chosen_order: "chosen.bucket".to_owned(),
         },
     }
 }

@@ -32,9 +32,10 @@ fn step() -> impl Strategy<Value = String> {
         )
     });
     let delete = (0..9i32).prop_map(|rest| format!("DELETE FROM app.event WHERE id % 9 = {rest}"));
-    let fill = hour.prop_map(|hour| {
+    let width = prop_oneof![Just("NULL"), Just("'13 days 50 minutes'")];
+    let fill = (hour, width).prop_map(|(hour, width)| {
         format!(
-            "SELECT highwater.event_hourly_fill(slice_start) FROM highwater.rollup_slice
+            "SELECT highwater.event_hourly_fill(slice_start, true, {width}) FROM highwater.rollup_slice
               WHERE rollup = 'event_hourly' AND slice_start = date_trunc('month', timestamptz '2023-12-20' + interval '{hour} hours', 'UTC')"
         )
     });
