@@ -32,7 +32,7 @@ const READERS: [(&str, &str, u32); 3] = [
 const WARM: u32 = 6;
 
 pub async fn run(place: &Place, args: &Args, report: &mut Report) -> anyhow::Result<()> {
-    let history = History::named("live")?;
+    let history = History::named("viewed")?;
     let mut session = place.session().await?;
     data::draft(&session, args.events, 365).await?;
     history.make(&session, Keys::Text, Density::Dense, Order::Time).await?;

@@ -6,7 +6,7 @@
 -- which doubles what capture costs it. Rows without a countable time are left aside: a writer is never failed by
 -- capture. So neither by a column that is not there any more: then everything is marked, until somebody looks. An index
 -- holds on to its columns, tells the new name of a renamed one, and is gone with a dropped or retyped one; asking it costs
--- a third of asking the catalog, and, unlike a handler of exceptions, no transaction id and no subtransaction.
+-- a fifth of asking the catalog, and, unlike a handler of exceptions, no transaction id and no subtransaction.
 CREATE OR REPLACE FUNCTION {{capture}}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off
 AS {{quote}}

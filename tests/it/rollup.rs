@@ -21,6 +21,7 @@ mod hook;
 mod hot;
 mod install;
 mod kinds;
+mod many;
 mod partitions;
 mod parts;
 mod pause;

@@ -7,4 +7,5 @@ ALTER SYSTEM SET max_wal_size = '4GB';
 ALTER SYSTEM SET checkpoint_timeout = '1h';
 ALTER SYSTEM SET work_mem = '64MB';
 ALTER SYSTEM SET jit = off;
+ALTER SYSTEM SET max_connections = 200;
 ALTER SYSTEM SET autovacuum = off
