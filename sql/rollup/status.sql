@@ -6,13 +6,21 @@ WITH slice AS (
          count(*) FILTER (WHERE slice.state = 'pending') AS pending,
          count(*) FILTER (WHERE slice.sealed_at IS NOT NULL) AS sealed,
          max(slice.slice_end) FILTER (WHERE slice.state = 'complete') AS covered_to,
-         coalesce(sum(slice.rows), 0)::bigint AS rows
+         coalesce(sum(slice.rows), 0)::bigint AS rows,
+         -- a fill makes a month right; NULL in a schema that has no such columns yet
+         coalesce(sum(drift.rows), 0)::bigint AS drifted_rows, max(drift.at) AS drifted_at,
+         array_agg(to_char(slice.slice_start AT TIME ZONE 'UTC', 'YYYY-MM') ORDER BY slice.slice_start)
+           FILTER (WHERE drift.rows IS NOT NULL) AS drifted_months
     FROM highwater.rollup_slice AS slice
+    LEFT JOIN LATERAL (
+         SELECT (to_jsonb(slice) ->> 'drifted_rows')::bigint, (to_jsonb(slice) ->> 'drifted_at')::timestamptz) AS drift (rows, at)
+      ON slice.state = 'complete' AND (drift.at < slice.finished_at) IS NOT TRUE
    -- months that were made beforehand cover nothing yet
    WHERE slice.rows > 0 OR slice.slice_start <= clock_timestamp()
    GROUP BY slice.rollup
 ), covered AS (
-  SELECT slice.rollup, slice.complete, slice.pending, slice.sealed, slice.covered_to, slice.rows,
+  SELECT slice.rollup, slice.complete, slice.pending, slice.sealed, slice.covered_to, slice.rows, slice.drifted_rows,
+         slice.drifted_at, slice.drifted_months,
          (SELECT min(inner_slice.slice_start) FROM highwater.rollup_slice AS inner_slice
            WHERE inner_slice.rollup = slice.rollup AND inner_slice.state = 'complete'
              AND inner_slice.slice_start >= coalesce(
@@ -32,6 +40,7 @@ SELECT rollup.name, rollup.source, rollup.target, rollup.watermark_at, rollup.dr
        coalesce(covered.sealed, 0) AS slices_sealed, rollup.dropped_before, rollup.aside_marks,
        extract(epoch FROM clock_timestamp() - rollup.aside_at)::float8 AS aside_seconds,
        covered.covered_from, covered.covered_to, coalesce(covered.rows, 0) AS rows,
+       coalesce(covered.drifted_rows, 0) AS drifted_rows, covered.drifted_at, coalesce(covered.drifted_months, '{}') AS drifted_months,
        pg_catalog.to_regclass(rollup.source) IS NOT NULL AS has_source,
        EXISTS (SELECT FROM highwater.rollup_watch AS watch WHERE watch.rollup = rollup.name) AS has_watch,
        coalesce(bare.relations, '{}') AS bare_relations,

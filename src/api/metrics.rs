@@ -169,6 +169,15 @@ fn database(page: &mut Page, view: &View) {
         let labels = [("rollup", lag.rollup.as_str())];
         page.value("highwater_rollup_slices_pending", &labels, lag.slices_pending as f64);
     }
+    page.head(
+        "highwater_rollup_drift_rows",
+        "gauge",
+        "Rows that differed from the source when their month was last compared, and are not made right since.",
+    );
+    for lag in &view.lags {
+        let labels = [("rollup", lag.rollup.as_str())];
+        page.value("highwater_rollup_drift_rows", &labels, lag.drifted_rows as f64);
+    }
     page.head("highwater_rollup_paused", "gauge", "1 while somebody has paused the rollup.");
     for lag in &view.lags {
         let labels = [("rollup", lag.rollup.as_str())];

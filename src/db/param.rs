@@ -46,6 +46,7 @@ param! {
     Vec<uuid::Uuid> => UUID_ARRAY,
     Vec<String> => TEXT_ARRAY,
     Vec<Option<String>> => TEXT_ARRAY,
+    Vec<bool> => BOOL_ARRAY,
     Vec<i64> => INT8_ARRAY,
     Vec<DateTime<Utc>> => TIMESTAMPTZ_ARRAY,
     Vec<Option<DateTime<Utc>>> => TIMESTAMPTZ_ARRAY,

@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = &[
     ("V15__overdue.sql", include_str!("../../migrations/V15__overdue.sql")),
     ("V16__pause_and_alter.sql", include_str!("../../migrations/V16__pause_and_alter.sql")),
     ("V17__cron.sql", include_str!("../../migrations/V17__cron.sql")),
+    ("V19__drift.sql", include_str!("../../migrations/V19__drift.sql")),
     ("V20__filled_to.sql", include_str!("../../migrations/V20__filled_to.sql")),
 ];
 

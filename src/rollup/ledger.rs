@@ -165,6 +165,39 @@ pub async fn record_error(
     Ok(())
 }
 
+/// A month that was compared with its source, or part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    pub month: Month,
+    /// Rows that differ.
+    pub rows: i64,
+    /// Whether all of the month was compared.
+    pub is_whole: bool,
+}
+
+/// Puts on record which months differ, and takes off it which do not any more.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn record_drift(
+    session: &Session,
+    name: &RollupName,
+    compared: &[Compared],
+) -> Result<(), RollupError> {
+    if !session.query_one(include_str!("../../sql/rollup/has_drift.sql"), &[]).await?.get::<_, bool>("found")
+    {
+        return Ok(());
+    }
+    let starts: Vec<DateTime<Utc>> = compared.iter().map(|one| one.month.start()).collect();
+    let rows: Vec<i64> = compared.iter().map(|one| one.rows).collect();
+    let whole: Vec<bool> = compared.iter().map(|one| one.is_whole).collect();
+    session
+        .query(include_str!("../../sql/rollup/record_drift.sql"), &[&name.as_str(), &starts, &rows, &whole])
+        .await?;
+    Ok(())
+}
+
 /// The current month and `months` before it, by the database's clock.
 pub async fn months_back(session: &Session, months: u32) -> Result<Range, RollupError> {
     let row = session.query_one(include_str!("../../sql/rollup/clock.sql"), &[]).await?;

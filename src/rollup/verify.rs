@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::error::RollupError;
-use super::ledger::{self, Range};
+use super::ledger::{self, Compared, Range};
 use super::name::RollupName;
 use super::shape::Shape;
 use super::stop::unless_stopped;
@@ -105,6 +105,7 @@ pub async fn run(
         interrupted: shutdown.is_requested(),
     };
     let mut wrong = Vec::new();
+    let mut compared = Vec::new();
     for found in futures_util::future::join_all(workers).await {
         for slice in found? {
             report.slices += 1;
@@ -112,17 +113,27 @@ pub async fn run(
             report.drifted += slice.drifted;
             report.open += slice.open;
             report.examples.extend(slice.examples);
+            let month = Month::of(slice.range.0);
+            let is_whole = slice.range == (month.start(), month.end());
+            compared.push(Compared { month, rows: slice.drifted, is_whole });
             if slice.drifted > 0 {
                 wrong.push(slice.range);
             }
         }
     }
     report.interrupted = shutdown.is_requested();
+    ledger::record_drift(&session, name, &compared).await?;
     listener.hear(News::Ended { rollup: name.clone(), work: Work::Verify });
     if options.repair && !wrong.is_empty() {
         let repaired = repair(&mut session, &shape, &wrong, shutdown).await?;
         report.repaired = Some(repaired.rows);
         report.interrupted |= !repaired.is_whole;
+        if repaired.is_whole {
+            for month in &mut compared {
+                month.rows = 0;
+            }
+            ledger::record_drift(&session, name, &compared).await?;
+        }
     }
     Ok(report)
 }

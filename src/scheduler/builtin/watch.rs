@@ -21,6 +21,8 @@ pub struct Lag {
     /// Database clock minus watermark; of a rollup that was never counted minus its installation.
     pub lag_seconds: f64,
     pub slices_pending: i64,
+    /// Rows that differed from the source when their month was last compared.
+    pub drifted_rows: i64,
     /// Whether somebody has paused it, so that it may be behind.
     pub is_paused: bool,
     /// Whether it watches tables, which is no news to a reader.
@@ -45,6 +47,7 @@ pub async fn read(db: &impl Executor) -> Result<Vec<Lag>, DbError> {
                 .unwrap_or_else(|| row.get::<_, Option<f64>>("age_seconds").unwrap_or_default())
                 .max(0.0),
             slices_pending: row.get("slices_pending"),
+            drifted_rows: row.get("drifted_rows"),
             is_paused: row.get("is_paused"),
             has_watch: row.get("has_watch"),
             last_error: row.get("last_error"),

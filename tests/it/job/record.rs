@@ -190,7 +190,8 @@ async fn what_is_wrong_for_as_long_as_it_lasts_is_one_alarm_for_as_long() {
     assert_eq!(text(&session, standing).await, "", "nobody asked for an RPO");
     session
         .batch("UPDATE highwater.host SET rpo = '26 hours'; UPDATE highwater.source_group SET created_at = now() - interval '2 days';
-                UPDATE highwater.rollup SET last_error = 'drift: 3 of 9 rows differ', last_error_at = now() WHERE name = 'usage_hourly'")
+                INSERT INTO highwater.rollup_slice (rollup, slice_start, slice_end, state, drifted_rows, drifted_at)
+                VALUES ('usage_hourly', '2024-03-01 00:00+00', '2024-04-01 00:00+00', 'complete', 3, now())")
         .await
         .unwrap();
     alarm::standing(&session).await.unwrap();
@@ -208,7 +209,7 @@ async fn what_is_wrong_for_as_long_as_it_lasts_is_one_alarm_for_as_long() {
     .await;
     let run = Reporter::new(1, &now).run(Uuid::now_v7(), "home", &now, "succeeded");
     apply(&mut session, site.host, &run).await;
-    session.batch("UPDATE highwater.rollup SET last_error = NULL, last_error_at = NULL").await.unwrap();
+    session.batch("UPDATE highwater.rollup_slice SET drifted_rows = NULL, drifted_at = NULL").await.unwrap();
     alarm::standing(&session).await.unwrap();
     assert_eq!(text(&session, standing).await, "drift resolved 1, over_rpo resolved 1");
 }
