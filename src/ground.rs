@@ -9,6 +9,7 @@ pub mod digits;
 pub mod exit;
 pub mod fault;
 pub mod host;
+pub mod http;
 pub mod logging;
 pub mod month;
 pub mod shutdown;

@@ -3,8 +3,10 @@
 pub mod alarm;
 pub mod arm;
 pub mod backup;
+pub mod channel;
 pub mod config;
 pub mod cursor;
+pub mod delivery;
 pub mod error;
 pub mod event;
 pub mod group;
@@ -22,6 +24,7 @@ pub mod settle;
 pub mod slot;
 pub mod state;
 pub mod sweep;
+pub mod telling;
 pub mod why;
 
 pub use error::JobError;

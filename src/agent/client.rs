@@ -4,24 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderMap, Request, Uri};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, USER_AGENT};
+use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use http_body_util::Full;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::AgentError;
 use super::settings::Settings;
+use crate::ground::http::{self, HttpError, Place};
 use crate::ground::wire::problem::Problem;
 
 /// The token's file in an agent's directory.
@@ -30,18 +24,8 @@ pub const TOKEN_FILE: &str = "token";
 /// Largest answer that is read, in bytes: a configuration of thousands of groups.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// Registered ports.
-const HTTP: u16 = 80;
-const HTTPS: u16 = 443;
-
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-
 /// How long a request may take, unless it waits on purpose.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Longest Retry-After that is obeyed to the letter; a longer one is cut.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// One request.
 #[derive(Debug, Default)]
@@ -98,10 +82,7 @@ impl Reply {
 /// The way to one server.
 pub struct Client {
     base: String,
-    host: String,
-    port: u16,
-    /// As the header says it.
-    authority: String,
+    place: Place,
     /// Before every path, where the server is behind a proxy.
     prefix: String,
     /// None: in the clear.
@@ -120,25 +101,15 @@ impl Client {
         let base =
             settings.server.as_deref().ok_or_else(|| AgentError::NoServer { path: root.to_owned() })?;
         let base = base.trim_end_matches('/').to_owned();
-        let strange = |reason: &str| AgentError::Strange { reason: format!("server \"{base}\" {reason}") };
-        let uri: Uri = base.parse().map_err(|_| strange("is no URL"))?;
-        let host = uri.host().ok_or_else(|| strange("names no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_secure = uri.scheme_str() == Some("https");
-        if !is_secure && !settings.plain_http && !is_loopback(&host) {
+        let place = Place::parse(&base)
+            .map_err(|error| AgentError::Strange { reason: format!("server \"{base}\" {error}") })?;
+        if !place.is_secure && !settings.plain_http && !place.is_loopback() {
             return Err(AgentError::PlainHttp { server: base });
         }
-        let authority = match (host.contains(':'), uri.port_u16()) {
-            (true, Some(port)) => format!("[{host}]:{port}"),
-            (true, None) => format!("[{host}]"),
-            (false, Some(port)) => format!("{host}:{port}"),
-            (false, None) => host.clone(),
-        };
-        let prefix = uri.path().trim_end_matches('/').to_owned();
-        let port = uri.port_u16().unwrap_or(if is_secure { HTTPS } else { HTTP });
-        let tls = if is_secure { Some(connector(settings.ca.as_deref())?) } else { None };
+        let prefix = place.path.trim_end_matches('/').to_owned();
+        let tls = if place.is_secure { Some(connector(settings.ca.as_deref())?) } else { None };
         let token_path = root.join(TOKEN_FILE);
-        Ok(Client { base, host, port, authority, prefix, tls, token_path, token: Mutex::new(None) })
+        Ok(Client { base, place, prefix, tls, token_path, token: Mutex::new(None) })
     }
 
     /// Where the server is.
@@ -181,7 +152,7 @@ impl Client {
         let mut request = Request::builder()
             .method(call.method)
             .uri(format!("{}{}", self.prefix, call.path))
-            .header(HOST, &self.authority)
+            .header(HOST, &self.place.authority)
             .header(USER_AGENT, concat!("highwater-agent/", env!("CARGO_PKG_VERSION")));
         if !call.is_anonymous {
             request = request.header(AUTHORIZATION, format!("Bearer {}", self.token()?));
@@ -195,97 +166,42 @@ impl Client {
         let request = request.body(Full::new(Bytes::from(call.body.unwrap_or_default()))).map_err(wrong)?;
         let away = |reason: String| AgentError::Away { server: self.base.clone(), reason };
         let patience = call.patience.unwrap_or(PATIENCE);
-        timeout(patience, self.exchange(request))
-            .await
+        let answer =
+            timeout(patience, http::exchange(&self.place, self.tls.as_ref(), request, MOST_BYTES)).await;
+        let answer = answer
             .map_err(|_| away(format!("no answer within {}", humantime::format_duration(patience))))?
-    }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, AgentError> {
-        let away = |reason: String| AgentError::Away { server: self.base.clone(), reason };
-        let dialled = timeout(CONNECT, TcpStream::connect((self.host.as_str(), self.port))).await;
-        let stream = dialled
-            .map_err(|_| away("cannot be connected to in time".to_owned()))?
-            .map_err(|error| away(error.to_string()))?;
-        match &self.tls {
-            None => self.talk(stream, request).await,
-            Some(tls) => {
-                let name =
-                    ServerName::try_from(self.host.clone()).map_err(|error| away(error.to_string()))?;
-                let secured = timeout(CONNECT, tls.connect(name, stream)).await;
-                let secured = secured
-                    .map_err(|_| away("does not shake hands in time".to_owned()))?
-                    .map_err(|error| away(error.to_string()))?;
-                self.talk(secured, request).await
-            }
-        }
-    }
-
-    /// One request over one connection, which ends with it: requests are seconds apart, and a connection that lay idle
-    /// through a night of sleep is none.
-    async fn talk(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Reply, AgentError> {
-        let away =
-            |error: hyper::Error| AgentError::Away { server: self.base.clone(), reason: deepest(&error) };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
-        // Ends when the sender is dropped, with or without an answer.
-        let driver = tokio::spawn(connection);
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(away)?;
-            let headers = response.headers();
-            let mut reply = Reply {
-                status: response.status().as_u16(),
-                retry_after: retry_after(headers),
-                date: date(headers),
-                is_json: is_json(headers),
-                body: Vec::new(),
-            };
-            let mut body = response.into_body();
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.map_err(away)?.into_data() else { continue };
-                if reply.body.len() + data.len() > MOST_BYTES {
-                    return Err(AgentError::Strange {
-                        reason: format!("its answer has more than {MOST_BYTES} bytes"),
-                    });
-                }
-                reply.body.extend_from_slice(&data);
-            }
-            Ok(reply)
-        };
-        let answer = answer.await;
-        driver.abort();
-        answer
+            .map_err(|error| match error {
+                HttpError::Away(reason) => away(reason),
+                HttpError::Strange(reason) => AgentError::Strange { reason },
+                HttpError::Tls(reason) => AgentError::Tls { reason },
+            })?;
+        Ok(Reply {
+            status: answer.status.as_u16(),
+            retry_after: http::retry_after(&answer.headers),
+            date: date(&answer.headers),
+            is_json: is_json(&answer.headers),
+            body: answer.body,
+        })
     }
 }
 
-/// TLS as the system trusts, and what `ca` adds.
+/// TLS as the system trusts, and what the file `ca` adds.
 fn connector(ca: Option<&Path>) -> Result<TlsConnector, AgentError> {
-    let refused = |reason: String| AgentError::Tls { reason };
-    let mut roots = RootCertStore::empty();
-    // Certificates of the system that cannot be read are passed over: one of them may be the wrong one, not all.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca {
-        let pem = std::fs::read(path).map_err(|error| AgentError::file("read", path, error))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| refused(format!("{}: {error}", path.display())))?;
-            roots.add(certificate).map_err(|error| refused(format!("{}: {error}", path.display())))?;
-        }
-    }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refused(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(std::sync::Arc::new(config)))
+    let pem = match ca {
+        Some(path) => Some(std::fs::read(path).map_err(|error| AgentError::file("read", path, error))?),
+        None => None,
+    };
+    http::connector(pem.as_deref()).map_err(|error| {
+        let place = ca.map_or_else(String::new, |path| format!("{}: ", path.display()));
+        AgentError::Tls { reason: format!("{place}{}", reason(error)) }
+    })
 }
 
-/// In seconds only; a date would be by a clock that may not be ours.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+/// What was wrong, without a frame of words around it.
+fn reason(error: HttpError) -> String {
+    match error {
+        HttpError::Away(reason) | HttpError::Strange(reason) | HttpError::Tls(reason) => reason,
+    }
 }
 
 fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
@@ -297,20 +213,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let said = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = said.split(';').next().unwrap_or_default().trim();
     kind == "application/json" || kind.ends_with("+json")
-}
-
-/// The innermost cause says what happened; the outer ones repeat the URL.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    deepest.to_string()
-}
-
-/// Whether a host is this machine.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

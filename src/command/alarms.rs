@@ -1,4 +1,6 @@
-//! `highwater alarms`: what a person should know.
+//! `highwater alarms`: what a person should know, and where it is told.
+
+mod channel;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -35,6 +37,9 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=100_000))]
         limit: i32,
     },
+    /// Where alarms are told: add, list, edit, remove, test, retry
+    #[command(subcommand)]
+    Channel(channel::Action),
     /// Take notice of an alarm
     Ack {
         /// Its id, as "alarms list" shows it
@@ -65,6 +70,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
                 Format::Text => list(&alarms),
             }
         }
+        Action::Channel(action) => channel::run(global, &session, action).await?,
         Action::Ack { alarm, by, tenant } => {
             let state = alarm::acknowledge(&session, alarm, tenant.as_deref(), &by).await?;
             match global.format {

@@ -30,6 +30,15 @@ pub fn counted(count: i64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
+/// Bytes as lower-case hexadecimal digits.
+///
+/// ```
+/// assert_eq!(highwater::ground::digits::hex(&[0, 171]), "00ab");
+/// ```
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

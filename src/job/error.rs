@@ -39,6 +39,8 @@ pub enum JobError {
     /// The schema holds a word that this build does not know.
     #[error("{what} \"{word}\" is not known to this build; use a newer highwater")]
     UnknownWord { what: &'static str, word: String },
+    #[error("channel {channel} was not told: {reason}")]
+    Untold { channel: String, reason: String },
     #[error("{0}")]
     Invalid(String),
     #[error(transparent)]
@@ -69,6 +71,7 @@ impl JobError {
             | JobError::Invalid(_)
             | JobError::Cron(_) => Exit::Usage,
             JobError::UnknownWord { .. } => Exit::Pending,
+            JobError::Untold { .. } => Exit::Unexpected,
             JobError::Db(error) => error.exit(),
         }
     }

@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = &[
     ("V17__cron.sql", include_str!("../../migrations/V17__cron.sql")),
     ("V19__drift.sql", include_str!("../../migrations/V19__drift.sql")),
     ("V20__filled_to.sql", include_str!("../../migrations/V20__filled_to.sql")),
+    ("V21__notify.sql", include_str!("../../migrations/V21__notify.sql")),
 ];
 
 /// Definitions that own migrations install, by the path that their `add-rollup` gives.

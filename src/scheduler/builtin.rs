@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod backups;
 pub mod drain;
 mod fence;
+pub mod notify;
 pub mod prune;
 pub mod reports;
 pub mod verify;
@@ -22,6 +23,7 @@ pub async fn handle(context: Context) -> Outcome {
         "verify" => verify::run(&context).await,
         "backups" => backups::run(&context).await,
         "reports" => reports::run(&context).await,
+        "notify" => notify::run(&context).await,
         "watch" => watch::run(&context).await,
         "age" => age::run(&context).await,
         "prune" => prune::run(&context).await,

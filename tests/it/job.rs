@@ -6,5 +6,5 @@ mod isolation;
 mod listing;
 mod order;
 mod record;
-mod site;
+pub mod site;
 mod upgrade;

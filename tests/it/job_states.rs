@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use highwater::ground::wire::fact::Fact;
 use highwater::ground::wire::state::{JobKind, Reason, StepState};
 use highwater::job::state::{AlarmState, DeliveryState, HostState, How, JobState, RecordState, RunState};
+use highwater::job::{alarm, channel};
 
 use crate::rollup::field;
 
@@ -41,6 +42,9 @@ async fn states_of_jobs_and_their_kin_are_what_check_code_and_documents_say() {
             words(DeliveryState::ALL, DeliveryState::word),
             Some("States of a delivery"),
         ),
+        ("alarm_kind_is_known", words(alarm::Kind::ALL, alarm::Kind::word), None),
+        ("alarm_channel_kind_is_known", words(channel::Kind::ALL, channel::Kind::word), None),
+        ("alarm_channel_min_severity_is_known", words(channel::Severity::ALL, channel::Severity::word), None),
         ("backup_job_kind_is_known", words(JobKind::ALL, JobKind::word), None),
         ("backup_job_reason_is_known", words(Reason::ALL, Reason::word), None),
         ("pending_run_reason_is_known", words(Reason::ALL, Reason::word), None),

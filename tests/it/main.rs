@@ -19,6 +19,7 @@ mod migrate_index;
 mod migrate_lock;
 mod migrate_pooler;
 mod migrate_statement;
+mod notify;
 mod read;
 mod readme;
 mod rollup;

@@ -1,6 +1,6 @@
 -- job/alarm/acknowledge
 -- $1 uuid alarm   $2 text tenant's name   $3 uuid tenant's id   (NULL: any)   $4 text who
--- Returns the state that it has now; one that is acknowledged or resolved already keeps what it says. No row: there is none.
+-- Told to those who were told of the alarm. Returns the state that it has now; one that is acknowledged or resolved already keeps what it says. No row: there is none.
 WITH
 found AS (
   SELECT alarm.id, alarm.state
@@ -14,6 +14,13 @@ changed AS (
     FROM found
    WHERE alarm.id = found.id AND alarm.state = 'raised'
   RETURNING alarm.id, alarm.state
+),
+told AS (
+  INSERT INTO highwater.alarm_delivery (alarm, channel, event)
+  SELECT changed.id, delivery.channel, 'acknowledged'
+    FROM changed
+    JOIN highwater.alarm_delivery AS delivery ON delivery.alarm = changed.id AND delivery.event = 'raised'
+      ON CONFLICT DO NOTHING
 )
 SELECT coalesce(changed.state, found.state) AS state
   FROM found

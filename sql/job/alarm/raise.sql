@@ -1,7 +1,7 @@
 -- job/alarm/raise
 -- $1 jsonb alarms
--- One that is open already is counted again when another job is behind it; a new one is told to every channel of its tenant
--- and to those of whoever runs highwater.
+-- One that is open already is counted again when another job is behind it; a new one is told to the channels of its tenant
+-- and to those of whoever runs highwater, as far as they want to hear of it.
 WITH
 wanted AS (
   SELECT DISTINCT ON (new.tenant, new.kind, new.subject)
@@ -16,11 +16,13 @@ raised AS (
       ON CONFLICT (tenant, kind, subject) WHERE state <> 'resolved' DO UPDATE
      SET times = alarm.times + 1, last_at = clock_timestamp(), job = excluded.job, message = excluded.message
    WHERE alarm.job IS DISTINCT FROM excluded.job OR (excluded.job IS NULL AND alarm.message <> excluded.message)
-  RETURNING alarm.id, alarm.tenant, alarm.times
+  RETURNING alarm.id, alarm.tenant, alarm.times, alarm.kind, alarm.severity
 )
 INSERT INTO highwater.alarm_delivery (alarm, channel, event)
 SELECT raised.id, channel.id, 'raised'
   FROM raised
   JOIN highwater.alarm_channel AS channel ON channel.tenant IS NULL OR channel.tenant = raised.tenant
- WHERE raised.times = 1
+ WHERE raised.times = 1 AND channel.enabled
+   AND (channel.kinds IS NULL OR raised.kind = ANY (channel.kinds))
+   AND (channel.min_severity = 'warning' OR raised.severity = 'critical')
     ON CONFLICT DO NOTHING

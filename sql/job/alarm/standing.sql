@@ -17,23 +17,27 @@ wrong AS MATERIALIZED (
    WHERE source_group.removed_at IS NULL
      AND coalesce(newest.kept_at, source_group.created_at) < clock_timestamp() - coalesce(source_group.rpo, host.rpo)
    UNION ALL
-  -- Hosts that should always be there: their newest slot is missed, and nothing is about to run for it. One that sleeps is watched by
-  -- its RPO alone.
+  -- Hosts that should always be there: their newest slot is missed, and no run of the group is in hand. One that sleeps is watched by
+  -- its RPO, unless it was there and its run was given up before it began.
   SELECT DISTINCT ON (schedule.tenant, progress.source_group)
          'missed', schedule.tenant, schedule.host, progress.source_group, 'group ' || progress.source_group,
          'backup of ' || source_group.name || ' on ' || host.name || ' missed its slot of '
            || to_char(progress.last_slot AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' || coalesce(': ' || slot.why, '')
     FROM highwater.schedule_progress AS progress
     JOIN highwater.schedule AS schedule ON schedule.id = progress.schedule AND schedule.enabled AND schedule.removed_at IS NULL
-    JOIN highwater.host AS host ON host.id = schedule.host AND host.mode = 'always_on' AND host.state <> 'retired'
+    JOIN highwater.host AS host ON host.id = schedule.host AND host.state <> 'retired'
     JOIN highwater.source_group AS source_group ON source_group.id = progress.source_group AND source_group.removed_at IS NULL
     JOIN highwater.run_slot AS slot
       ON slot.schedule = progress.schedule AND slot.source_group = progress.source_group AND slot.slot_at = progress.last_slot
    WHERE (progress.last_success_slot IS NULL OR progress.last_slot > progress.last_success_slot)
-     AND slot.how = 'missed' AND slot.slot_at < clock_timestamp() - interval '30 minutes'
+     AND slot.how = 'missed'
+     AND ((host.mode = 'always_on' AND slot.slot_at < clock_timestamp() - interval '30 minutes')
+          OR EXISTS (SELECT FROM highwater.pending_run AS run
+                      WHERE run.schedule = slot.schedule AND run.source_group = slot.source_group AND run.slot_at = slot.slot_at
+                        AND run.state = 'abandoned'))
      AND NOT EXISTS (SELECT FROM highwater.pending_run AS run
                       WHERE run.host = schedule.host AND run.source_group = progress.source_group
-                        AND run.state IN ('waiting', 'claimed'))
+                        AND run.settled_at IS NULL AND run.state IN ('waiting', 'claimed', 'dispatched'))
    UNION ALL
   -- in a schema that has no such columns yet nothing is on record
   SELECT 'drift', NULL, NULL, NULL, 'rollup ' || slice.rollup,

@@ -4,4 +4,4 @@
 UPDATE highwater.host
    SET last_seen_at = clock_timestamp()
  WHERE id = $1 AND state <> 'retired'
-RETURNING tenant, clock_timestamp() AS received_at
+RETURNING tenant, clock_timestamp() AS received_at, outbox_pending

@@ -14,6 +14,7 @@ use super::record::Record;
 use super::stamp::Place;
 use super::step::Step;
 use crate::db::{DbError, Executor, Session, Tx};
+use crate::ground::digits;
 use crate::ground::wire::event::{Event, digest};
 use crate::ground::wire::fact::{self, Fact};
 use crate::ground::wire::id::{HostId, JobId};
@@ -125,6 +126,7 @@ async fn once(session: &mut Session, host: HostId, events: &[Value]) -> Result<V
     };
     let received_at: DateTime<Utc> = row.get("received_at");
     let tenant: Uuid = row.get("tenant");
+    let waits: i64 = row.get::<_, Option<i64>>("outbox_pending").unwrap_or_default();
     let mut judged: Vec<Option<Judged>> = vec![None; events.len()];
     let mut sent = read(events, &mut judged);
     let booted_at = boots(&tx, host, &sent).await?;
@@ -152,6 +154,12 @@ async fn once(session: &mut Session, host: HostId, events: &[Value]) -> Result<V
         &contradictions,
     )
     .await?;
+    // A duplicate was counted when it came first.
+    let left = judged.iter().flatten().filter(|one| one.verdict != Verdict::Duplicate).count();
+    if waits > 0 && left > 0 {
+        let left = i64::try_from(left).unwrap_or(i64::MAX);
+        tx.query(include_str!("../../../sql/job/event/drained.sql"), &[&host.0, &left]).await?;
+    }
     tx.commit().await?;
     Ok(events
         .iter()
@@ -453,17 +461,13 @@ async fn keep(tx: &Tx<'_>, host: HostId, sent: &[Sent]) -> Result<(), JobError> 
                 "epoch": one.event.epoch, "seq": one.event.seq, "event_id": one.event.event_id, "job": one.event.job,
                 "kind": one.event.fact.kind(), "event_at": one.moment.at, "raw_event_at": one.event.event_at,
                 "is_clamped": one.moment.is_clamped, "boot_id": one.event.boot_id, "mono_ms": one.event.mono_ms,
-                "skew_ms": one.event.skew_ms, "is_conflict": one.is_conflict, "body_sha256": hex(&one.body_sha256),
+                "skew_ms": one.event.skew_ms, "is_conflict": one.is_conflict, "body_sha256": digits::hex(&one.body_sha256),
                 "payload": one.event.fact.payload(),
             })
         })
         .collect();
     tx.query(include_str!("../../../sql/job/event/write_events.sql"), &[&host.0, &json!(events)]).await?;
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What contradicts something, and clocks that cannot be right, for alarms.

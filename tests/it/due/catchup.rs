@@ -2,9 +2,13 @@
 
 use chrono::TimeDelta;
 use highwater::ground::cron::Cron;
+use highwater::ground::wire::id::HostId;
 use highwater::job::{JobError, arm};
+use serde_json::json;
+use uuid::Uuid;
 
 use super::site::{Site, site};
+use crate::job::site::{Reporter, apply};
 
 /// A laptop that has missed `missed` slots of one schedule.
 async fn missed(catchup: &str, missed: i32) -> (Site, uuid::Uuid, uuid::Uuid) {
@@ -146,8 +150,17 @@ async fn an_arm_waits_for_the_outbox_but_not_for_ever() {
     site.hello_with(host, 3, TimeDelta::zero()).await.unwrap();
     site.settled(host).await;
     assert_eq!(site.evaluate().await.kept, 1);
-    // Its reports have come in.
-    site.run("UPDATE highwater.host SET outbox_pending = 0").await;
+    // Its reports come in: one, which comes twice, and then the other two.
+    let mut reporter = Reporter::new(1, "2026-03-01T02:00:00Z");
+    let reports: Vec<_> = (0..3)
+        .map(|_| reporter.report(Uuid::now_v7(), "job.finished", json!({"state": "succeeded"})))
+        .collect();
+    for batch in [&reports[..1], &reports[..1]] {
+        apply(&mut site.session, HostId(host), batch).await;
+    }
+    site.settled(host).await;
+    assert_eq!(site.evaluate().await.kept, 1, "two are still to come");
+    apply(&mut site.session, HostId(host), &reports).await;
     site.settled(host).await;
     assert_eq!(site.evaluate().await.runs, 1);
     // They do not come: after ten minutes it goes on without them.
