@@ -14,7 +14,11 @@ UPDATE highwater.backup_job AS job
                 LIMIT 1) AS next ON open.state = 'lost'
          WHERE open.state IN ('dispatched', 'running', 'lost')
            AND (next.id IS NOT NULL
-                OR greatest(open.lease_until, open.reported_at, open.opened_at) < clock_timestamp() - interval '24 hours')
+                OR (greatest(open.lease_until, open.reported_at, open.opened_at) < clock_timestamp() - interval '24 hours'
+                    -- The first reports of an old run may have come just now, with the rest behind them.
+                    AND NOT EXISTS (
+                          SELECT FROM highwater.job_event AS heard
+                           WHERE heard.job = open.id AND heard.received_at >= clock_timestamp() - interval '24 hours')))
          ORDER BY open.id
          LIMIT 1000
            FOR NO KEY UPDATE OF open SKIP LOCKED) AS silent

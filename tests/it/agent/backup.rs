@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use super::field::noon;
 use crate::support::eventually::eventually;
 use crate::support::program::{self, Output, command};
+use crate::support::scale::scaled;
+use crate::support::small_disk::SmallDisk;
 
 /// A host with one group and one repository.
 struct Site {
@@ -209,6 +211,40 @@ async fn a_failing_source_leaves_nothing_but_a_report() {
     assert_eq!(tails[1], ("post-backup-hook".to_owned(), Some("failed\n".to_owned())));
     assert_eq!(site.step("record-backup"), Some(StepState::Succeeded));
     assert_eq!(site.step("verify"), Some(StepState::Skipped));
+}
+
+#[tokio::test]
+async fn a_repository_that_fills_up_ends_the_run_and_keeps_nothing_of_it() {
+    let Some(small) = SmallDisk::mount() else { return };
+    // Random bytes do not shrink; the source has far more to say than the disk takes.
+    let mut site = Site::new(json!({"kind": "command", "command": "head -c 50000000 /dev/urandom"}));
+    site.config["repositories"][0]["url"] = json!(small.path());
+    let verdict = site.run().await;
+    assert_eq!(verdict.state, Ended::Failed);
+    assert!(verdict.error.as_deref().is_some_and(|error| error.contains("No space left")), "{verdict:?}");
+    assert_eq!(std::fs::read_dir(small.path()).unwrap().count(), 0);
+    assert_eq!(site.step("record-backup"), Some(StepState::Succeeded));
+    assert!(site.events().iter().any(|event| event.fact.kind() == "job.finished"));
+}
+
+#[tokio::test]
+async fn a_manifest_is_small_however_many_files_it_speaks_of() {
+    let mut site = Site::new(json!({"kind": "directory"}));
+    let home = site.home();
+    let files = scaled(3_000, 100_000);
+    for number in 0..files {
+        std::fs::write(home.join(format!("a-file-with-quite-a-long-name-{number:0200}")), "x").unwrap();
+    }
+    site.config["groups"][0]["includes"] = json!([home]);
+    assert_eq!(site.run().await.state, Ended::Succeeded);
+    let record = site.archives()[0];
+    let manifest = site.repository().join(record.to_string()).join("manifest.json");
+    assert!(std::fs::metadata(manifest).unwrap().len() < 4096);
+    let target = site.dir.path().join("restored");
+    std::fs::create_dir(&target).unwrap();
+    site.restore(record, &target).unwrap();
+    let restored = std::fs::read_dir(target.join(home.strip_prefix("/").unwrap())).unwrap();
+    assert_eq!(restored.count(), files);
 }
 
 #[tokio::test]

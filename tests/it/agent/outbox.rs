@@ -10,6 +10,7 @@ use highwater::ground::wire::event::Event;
 use highwater::ground::wire::id::JobId;
 
 use super::field::{event, finished, noon, progress, stamp, started, step_with_log};
+use crate::support::small_disk::SmallDisk;
 
 fn open(root: &Path) -> Outbox {
     Outbox::open(root, Bounds::default(), noon()).unwrap()
@@ -162,42 +163,16 @@ fn over_its_bounds_it_sheds_progress_refuses_beginnings_and_takes_every_end() {
     assert!(outbox.excess(noon()).unwrap().contains("bytes wait"));
 }
 
-/// A file system of a megabyte, if this machine lets us mount one.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn mount() -> Option<Small> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(dir.path())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !mounted {
-            assert!(std::env::vars_os().all(|(name, _)| name != "CI"), "CI needs a tmpfs");
-            eprintln!("no tmpfs can be mounted here; a full disk is not tried");
-            return None;
-        }
-        Some(Small(dir))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_refuses_what_is_new_and_still_takes_the_last_word() {
-    let Some(small) = Small::mount() else { return };
-    let root = small.0.path().join("agent");
+    let Some(small) = SmallDisk::mount() else { return };
+    let root = small.path().join("agent");
     let outbox = open(&root);
     let job = JobId::fresh();
     // Progress of jobs of their own, so that none takes another's place.
     let mut acknowledged = 0;
     let refused = loop {
-        std::fs::write(small.0.path().join(format!("filler{acknowledged}")), vec![0_u8; 16 * 1024])
+        std::fs::write(small.path().join(format!("filler{acknowledged}")), vec![0_u8; 16 * 1024])
             .unwrap_or(());
         match outbox.enqueue(&[(event(JobId::fresh(), progress(1)), stamp(0))]) {
             Ok(_) => acknowledged += 1,

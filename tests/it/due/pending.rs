@@ -7,6 +7,7 @@ use highwater::ground::wire::fire::{Fire, Fired};
 use highwater::ground::wire::id::{GroupId, HostId, JobId, LeaseToken, ScheduleId};
 use highwater::job::JobError;
 use highwater::job::pending::{self, Renewal};
+use highwater::job::schedule;
 
 use super::site::{Site, site};
 
@@ -114,6 +115,38 @@ async fn a_failure_is_tried_again_after_growing_pauses_and_given_up_with_a_reaso
     // Given up is given up: no sweep brings the slot back.
     site.run("UPDATE highwater.schedule_progress SET backoff_until = NULL").await;
     assert_eq!(site.sweep().await.runs, 0);
+}
+
+#[tokio::test]
+async fn nothing_that_happens_to_its_schedules_starts_a_group_twice() {
+    let (mut site, host, group, schedule) = owed().await;
+    assert_eq!(site.claim(host).await.len(), 1);
+    let found = schedule::find(&site.session, &schedule.to_string(), None).await.unwrap();
+    for enabled in [false, true] {
+        let edit = schedule::Edit { enabled: Some(enabled), ..schedule::Edit::default() };
+        let found = schedule::find(&site.session, &schedule.to_string(), None).await.unwrap();
+        let tx = site.session.begin().await.unwrap();
+        schedule::edit(&tx, &found, &edit).await.unwrap();
+        tx.commit().await.unwrap();
+        site.sweep().await;
+        assert!(site.claim(host).await.is_empty(), "enabled {enabled}");
+    }
+    let tx = site.session.begin().await.unwrap();
+    schedule::remove(&tx, &found).await.unwrap();
+    tx.commit().await.unwrap();
+    // Another schedule of the same group, overdue at once, and a host that says hello after a restart.
+    site.hourly(host, &[group], "all", 3).await;
+    site.materialise().await;
+    site.hello(host).await;
+    site.settled(host).await;
+    site.sweep().await;
+    assert!(site.claim(host).await.is_empty());
+    let polls = (0..20).map(|_| async {
+        let mut session = site.db.session().await;
+        pending::claim(&mut session, HostId(host)).await.unwrap().len()
+    });
+    assert_eq!(join_all(polls).await.iter().sum::<usize>(), 0);
+    assert_eq!(site.count("backup_job").await, 1);
 }
 
 #[tokio::test]

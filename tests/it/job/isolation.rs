@@ -18,6 +18,17 @@ async fn no_command_reaches_into_another_tenant() {
     let job = Uuid::now_v7();
     let run = Reporter::new(1, "2026-03-05T02:00:00Z").run(job, "home", "2026-03-05T03:00:00Z", "failed");
     apply(&mut session, theirs.host, &run).await;
+    let (plan, record) = (
+        schedule(&session, &theirs).await.to_string(),
+        session
+            .query_one("SELECT id FROM highwater.backup_record", &[])
+            .await
+            .unwrap()
+            .get::<_, Uuid>(0)
+            .to_string(),
+    );
+    let list = tempfile::NamedTempFile::new().unwrap();
+    let present = list.path().to_str().unwrap();
     let alarm: Uuid = session.query_one("SELECT id FROM highwater.alarm", &[]).await.unwrap().get(0);
     let (host, job, alarm) = (theirs.host.to_string(), job.to_string(), alarm.to_string());
     let before = text_of_everything(&session).await;
@@ -37,7 +48,28 @@ async fn no_command_reaches_into_another_tenant() {
         &["jobs", "show", &job],
         &["jobs", "cancel", &job],
         &["jobs", "retry", &job],
+        &["jobs", "list", "--host", "server"],
+        &["jobs", "why", "--host", &host, "--group", "home"],
         &["alarms", "ack", &alarm],
+        &["schedules", "add", &host, "--group", "home", "--cron", "@daily"],
+        &["schedules", "list", "--host", &host],
+        &["schedules", "show", &plan],
+        &["schedules", "edit", &plan, "--disable"],
+        &["schedules", "remove", &plan],
+        &["schedules", "next", &plan],
+        &["slots", "list", "--host", &host, "--since", "2026-01-01"],
+        &["slots", "why", "--host", &host, "--group", "home"],
+        &["catchups", "arm", &host],
+        &["records", "list", "--host", &host],
+        &["records", "list", "--host", "server", "--group", "home"],
+        &["records", "show", &record],
+        &["records", "pin", &record],
+        &["records", "unpin", &record],
+        &["records", "verify", &record],
+        &["records", "verify", &record, "--found", "good"],
+        &["records", "reconcile", &host, "--repository", "/srv/umbrella/server", "--present", present],
+        &["retention", "plan", &host],
+        &["retention", "plan", "server", "home"],
     ] {
         let mut arguments = refused.to_vec();
         arguments.extend(["--tenant", "acme"]);
@@ -45,11 +77,22 @@ async fn no_command_reaches_into_another_tenant() {
         assert_eq!(ended.code(), 2, "{arguments:?}: {ended:?}");
         assert!(ended.stderr.contains("there is no "), "{arguments:?}: {ended:?}");
     }
-    for empty in [&["jobs", "list"][..], &["alarms", "list", "--all"]] {
-        let mut arguments = empty.to_vec();
+    for others in [
+        &["jobs", "list"][..],
+        &["alarms", "list", "--all"],
+        &["hosts", "list"],
+        &["groups", "list"],
+        &["schedules", "list"],
+        &["catchups", "list"],
+        &["records", "list"],
+        &["retention", "plan", "--all"],
+    ] {
+        let mut arguments = others.to_vec();
         arguments.extend(["--tenant", "acme", "--format", "json"]);
         let ended = highwater(&db, &arguments).await.success();
-        assert!(!ended.stdout.contains(&job), "{arguments:?}: {ended:?}");
+        for theirs in [&job, &host, &alarm, &plan, &record] {
+            assert!(!ended.stdout.contains(theirs.as_str()), "{arguments:?}: {ended:?}");
+        }
     }
     // A group of another host, named by its id, is none of this one's.
     let ended =
@@ -65,6 +108,9 @@ async fn text_of_everything(session: &highwater::db::Session) -> String {
         SELECT to_jsonb(job) #>> '{}' FROM highwater.backup_job AS job UNION ALL
         SELECT to_jsonb(token) #>> '{}' FROM highwater.host_token AS token UNION ALL
         SELECT to_jsonb(code) #>> '{}' FROM highwater.host_enrolment AS code UNION ALL
+        SELECT to_jsonb(schedule) #>> '{}' FROM highwater.schedule AS schedule UNION ALL
+        SELECT to_jsonb(record) #>> '{}' FROM highwater.backup_record AS record UNION ALL
+        SELECT to_jsonb(arm) #>> '{}' FROM highwater.catchup_arm AS arm UNION ALL
         SELECT to_jsonb(alarm) #>> '{}' FROM highwater.alarm AS alarm) AS everything";
     session.query_one(all, &[]).await.unwrap().get(0)
 }

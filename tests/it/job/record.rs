@@ -146,7 +146,8 @@ async fn silence_makes_a_job_lost_then_ends_it_and_a_report_overrules() {
         "lost true"
     );
     session
-        .batch("UPDATE highwater.backup_job SET lease_until = now() - interval '25 hours', reported_at = now() - interval '25 hours', opened_at = now() - interval '26 hours'")
+        .batch("UPDATE highwater.backup_job SET lease_until = now() - interval '25 hours', reported_at = now() - interval '25 hours', opened_at = now() - interval '26 hours';
+                UPDATE highwater.job_event SET received_at = now() - interval '25 hours'")
         .await
         .unwrap();
     assert_eq!(sweep(&mut session).await, sweep::Swept { lost: 0, interrupted: 1 });
@@ -178,6 +179,82 @@ async fn silence_makes_a_job_lost_then_ends_it_and_a_report_overrules() {
     assert_eq!(sweep(&mut session).await, sweep::Swept::default());
     field::drain(&mut session, "backup_job_hourly").await;
     assert_eq!(field::verify(&db, "backup_job_hourly").await.drifted, 0);
+}
+
+#[tokio::test]
+async fn a_record_underway_is_left_alone_while_its_job_lives() {
+    let db = field::migrated().await;
+    let mut session = db.session().await;
+    let site = site(&mut session, "acme", "laptop").await;
+    let mut reporter = Reporter::new(1, "2026-03-05T02:00:00Z");
+    let mut slow = reporter.run(Uuid::now_v7(), "home", "2026-03-04T03:00:00Z", "succeeded");
+    let rest = slow.split_off(slow.len() - 2);
+    apply(&mut session, site.host, &slow).await;
+    for day in 5..9 {
+        let run = reporter.run(Uuid::now_v7(), "home", &format!("2026-03-0{day}T03:00:00Z"), "succeeded");
+        apply(&mut session, site.host, &run).await;
+    }
+    let underway =
+        text(&session, "SELECT id::text FROM highwater.backup_record WHERE state = 'underway'").await;
+    document(&db, &["groups", "edit", "laptop", "home", "--keep-last", "1"]).await;
+    let plan = document(&db, &["retention", "plan", "laptop", "home"]).await["plans"][0].to_string();
+    assert!(!plan.contains(&underway), "{plan}");
+    // The repository does not show it yet. Its reports are of last spring, but they have just come: more may be behind them.
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("archives");
+    std::fs::write(&list, "\n").unwrap();
+    document(
+        &db,
+        &[
+            "records",
+            "reconcile",
+            "laptop",
+            "--repository",
+            "/srv/acme/laptop",
+            "--present",
+            list.to_str().unwrap(),
+        ],
+    )
+    .await;
+    sweep(&mut session).await;
+    let state = format!("SELECT state FROM highwater.backup_record WHERE id = '{underway}'");
+    assert_eq!(text(&session, &state).await, "underway");
+    apply(&mut session, site.host, &rest).await;
+    assert_eq!(text(&session, &state).await, "complete");
+}
+
+#[tokio::test]
+async fn lists_and_retention_count_records_by_one_time() {
+    let db = field::migrated().await;
+    let mut session = db.session().await;
+    let site = site(&mut session, "acme", "laptop").await;
+    // The long one begins first and ends last.
+    let mut reporter = Reporter::new(1, "2026-03-05T02:00:00Z");
+    let mut long = reporter.run(Uuid::now_v7(), "home", "2026-03-04T03:00:00Z", "succeeded");
+    let rest = long.split_off(long.len() - 2);
+    apply(&mut session, site.host, &long).await;
+    let short = reporter.run(Uuid::now_v7(), "home", "2026-03-05T03:00:00Z", "succeeded");
+    apply(&mut session, site.host, &short).await;
+    let mut late = Vec::new();
+    for mut event in rest {
+        event["event_at"] = json!("2026-03-05T09:00:00Z");
+        event["mono_ms"] = json!(7 * 3_600_000);
+        late.push(event);
+    }
+    apply(&mut session, site.host, &late).await;
+    document(&db, &["groups", "edit", "laptop", "home", "--keep-last", "1"]).await;
+    let page = document(&db, &["records", "list", "--host", "laptop"]).await;
+    let ids: Vec<&str> =
+        page["records"].as_array().unwrap().iter().map(|record| record["id"].as_str().unwrap()).collect();
+    let plan = document(&db, &["retention", "plan", "laptop", "home"]).await["plans"][0].clone();
+    let going: Vec<&str> =
+        plan["decisions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!((ids.len(), going), (2, vec![ids[1]]), "the last of the list goes");
+    let newest = format!(
+        "SELECT to_char(kept_at AT TIME ZONE 'UTC', 'HH24:MI') FROM highwater.backup_record WHERE id = '{}'",
+        ids[0]
+    );
+    assert_eq!(text(&session, &newest).await, "09:00");
 }
 
 #[tokio::test]

@@ -9,5 +9,6 @@ pub mod pooler;
 pub mod program;
 pub mod proxy;
 pub mod scale;
+pub mod small_disk;
 
 pub use database::TestDb;
