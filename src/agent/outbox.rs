@@ -13,6 +13,7 @@
 
 mod answer;
 mod bounds;
+mod draft;
 mod durable;
 mod entry;
 mod epoch;
@@ -23,10 +24,11 @@ mod store;
 
 pub use answer::{Fate, Hold, of_status, of_verdict};
 pub use bounds::{Bounds, Class};
+pub use draft::{Draft, Stamp};
 pub use durable::place_durably;
 pub use entry::{Entry, Header, Name, Request};
 pub use epoch::read as epoch_of;
 pub use layout::{Layout, Place, make_directory, sync_directory};
 pub use queue::{Load, Queue, Waiting};
 pub use shelf::{Answer, Item, Shelf};
-pub use store::{Draft, Found, Outbox, Stamp};
+pub use store::{Found, Outbox};

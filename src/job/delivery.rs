@@ -1,7 +1,7 @@
 //! Deliveries: each state of an alarm is told once to each channel that wants to hear of it, again and again until it is taken.
 //!
 //! What is due is claimed in a transaction of its own, told, and answered for in another one. Whoever dies in between leaves it in
-//! hand until [`IN_HAND`] is over; then it is told again, with the same id. So everything is told at least once, and only a death
+//! hand until `IN_HAND` is over; then it is told again, with the same id. So everything is told at least once, and only a death
 //! between a peer's answer and our commit tells it twice.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::telling::{self, Refusal};
 use crate::db::{Executor, Row};
 use crate::ground::fault;
 
-/// How long what was claimed is in hand: longer than a channel's [`BUDGET`] and its slowest try together.
+/// How long what was claimed is in hand: longer than a channel's `BUDGET` and its slowest try together.
 const IN_HAND: Duration = Duration::from_secs(60);
 
 /// How long one channel is told things in one go; what is left then waits for the next one.

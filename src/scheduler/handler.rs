@@ -1,7 +1,9 @@
 //! What a run is given to work with, and which code does its work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::claim::Claimed;
@@ -14,6 +16,9 @@ use super::vitals::Vitals;
 use super::{builtin, code, command, function};
 use crate::db::{DbError, Executor, Session, Tx};
 use crate::ground::shutdown::Shutdown;
+
+/// A run that fills its plan's time goes on for so long past it that the next plan is due by the database's clock when it ends.
+const OVERLAP: Duration = Duration::from_millis(20);
 
 /// What a run works with.
 #[derive(Clone)]
@@ -50,6 +55,13 @@ impl Context {
     pub async fn is_held(&self, db: &impl Executor) -> Result<bool, DbError> {
         let statement = include_str!("../../sql/scheduler/fence.sql");
         Ok(db.query_opt(statement, &[&self.hold.run.0, &self.hold.token.0]).await?.is_some())
+    }
+
+    /// When a run that fills the time until the next plan ends, counted from now; called where the run begins.
+    pub fn end_of_plan(&self) -> Instant {
+        let claimed = &self.claimed;
+        let end = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
+        Instant::now() + (end - claimed.now).to_std().unwrap_or_default() + OVERLAP
     }
 }
 

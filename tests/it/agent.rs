@@ -8,3 +8,4 @@ mod outbox_kill;
 mod outbox_shelf;
 mod replay;
 mod server;
+mod site;

@@ -13,48 +13,23 @@ use tracing::{error, warn};
 
 use super::super::AgentError;
 use super::bounds::{Bounds, Class};
+use super::draft::{Draft, Stamp};
 use super::durable;
-use super::entry::{Entry, Header, Name, Request};
+use super::entry::{Entry, Header, Name};
 use super::epoch;
 use super::layout::{Layout, Place, sync_directory};
 use super::queue::{Load, Queue, Waiting};
 use super::shelf::{self, Answer};
 use crate::ground::fault;
 use crate::ground::wire::event::Event;
-use crate::ground::wire::fact::Fact;
 use crate::ground::wire::hello::Figures;
-use crate::ground::wire::id::{EventId, JobId};
+use crate::ground::wire::id::EventId;
 
 /// Room on the disk that is given up for a report which ends a job: a few entries with full log tails.
 const RESERVE_BYTES: usize = 256 * 1024;
 
 /// Most entries that share one sync of the directory.
 const GROUP: usize = 256;
-
-/// When and by which clocks something happened.
-#[derive(Debug, Clone)]
-pub struct Stamp {
-    pub event_at: DateTime<Utc>,
-    pub boot_id: String,
-    pub mono_ms: i64,
-    pub skew_ms: Option<i64>,
-}
-
-/// Something to be told to the server.
-#[derive(Debug, Clone)]
-pub enum Draft {
-    Event {
-        job: Option<JobId>,
-        fact: Fact,
-    },
-    /// Any request that may wait. Those of one lane, and events of the job with that id, go in order.
-    Request {
-        request: Request,
-        body: String,
-        lane: Option<String>,
-        class: Class,
-    },
-}
 
 /// What a start found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -178,7 +153,7 @@ impl Outbox {
             }
             *seq += 1;
             let entry = self.entry(*seq, draft, stamp);
-            let size_bytes = self.write(&entry, class(draft))?;
+            let size_bytes = self.write(&entry, draft.class())?;
             names.push(Some(entry.name()));
             written.push((entry, size_bytes));
             Ok(())
@@ -386,7 +361,7 @@ impl Outbox {
         let Some(why) = self.excess(now) else { return Ok(true) };
         let progress = self.queue().progress();
         self.shed(&progress);
-        match class(draft) {
+        match draft.class() {
             Class::Tells => Ok(true),
             Class::Progress => Ok(false),
             // Shedding may have made room.
@@ -481,13 +456,6 @@ impl Outbox {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
-    }
-}
-
-fn class(draft: &Draft) -> Class {
-    match draft {
-        Draft::Event { fact, .. } => Class::of(fact),
-        Draft::Request { class, .. } => *class,
     }
 }
 

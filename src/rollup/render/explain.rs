@@ -1,6 +1,6 @@
 //! The statements that say what is behind one row of a rollup.
 
-use super::part::Calendar;
+use super::part::{self, Calendar};
 use super::template::Template;
 use super::{live, read, watch};
 use crate::rollup::quote::{identifier, literal};
@@ -92,12 +92,6 @@ pub fn events(shape: &Shape, place: &Place<'_>, is_after: bool, limit: u32) -> S
     );
     let tenant =
         source.tenant.as_ref().map(|tenant| place.tenant(&format!("s.{}", identifier(&tenant.name))));
-    let columns: Vec<String> = source
-        .columns
-        .iter()
-        .filter(|column| column.name != "bucket")
-        .map(|column| format!("s.{}", identifier(&column.name)))
-        .collect();
     let without_key: String = place
         .values
         .iter()
@@ -109,7 +103,7 @@ pub fn events(shape: &Shape, place: &Place<'_>, is_after: bool, limit: u32) -> S
         .set("without_key", without_key)
         .set("time", time)
         .set("source", source.table.quoted())
-        .set("source_columns", columns.join(", "))
+        .set("source_columns", part::columns_of(source))
         .set("query", shape.definition.query.clone())
         .set(
             "in_bucket",

@@ -106,16 +106,14 @@ pub(super) fn source_relation(source: &Source, bucket: &str, condition: &str) ->
 
 /// The same out of `rows`, a relation with the source's columns.
 pub(super) fn relation_of(source: &Source, rows: &str, bucket: &str, condition: &str) -> String {
-    let columns: Vec<String> = source
-        .columns
-        .iter()
-        .filter(|column| column.name != "bucket")
-        .map(|column| format!("s.{}", identifier(&column.name)))
-        .collect();
-    format!(
-        "source AS (SELECT {}, {bucket} AS bucket FROM {rows} AS s WHERE {condition})",
-        columns.join(", ")
-    )
+    let columns = columns_of(source);
+    format!("source AS (SELECT {columns}, {bucket} AS bucket FROM {rows} AS s WHERE {condition})")
+}
+
+/// The source's columns of its alias `s`; a column called bucket gives way to the computed one.
+pub(super) fn columns_of(source: &Source) -> String {
+    let others = source.columns.iter().filter(|column| column.name != "bucket");
+    others.map(|column| format!("s.{}", identifier(&column.name))).collect::<Vec<_>>().join(", ")
 }
 
 /// The definition's query over the whole source; only its columns are of interest.

@@ -19,9 +19,6 @@ const TICK: Duration = Duration::from_secs(5);
 /// In minutes that this divides, all hosts are swept for what is overdue, hello or not.
 const SWEEP_MINUTES: u32 = 5;
 
-/// The run goes on for so long past its minute that the next plan is due by the database's clock when it ends.
-const OVERLAP: Duration = Duration::from_millis(20);
-
 /// What all passes of a run did.
 #[derive(Default)]
 struct Tally {
@@ -49,8 +46,7 @@ pub async fn run(context: &Context) -> Outcome {
 
 async fn passes(context: &Context, session: &mut Session) -> Result<Outcome, JobError> {
     let claimed = &context.claimed;
-    let end_of_plan = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
-    let end = Instant::now() + (end_of_plan - claimed.now).to_std().unwrap_or_default() + OVERLAP;
+    let end = context.end_of_plan();
     let mut tally = Tally::default();
     loop {
         let is_first = tally.passes == 0;

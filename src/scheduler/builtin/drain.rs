@@ -26,9 +26,6 @@ const REST: u32 = 3;
 /// Pause while others hold every marked month.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The run goes on for so long past its minute that the next plan is due by the database's clock when it ends.
-const OVERLAP: Duration = Duration::from_millis(20);
-
 /// What all passes of a run did.
 #[derive(Default)]
 struct Tally {
@@ -83,10 +80,7 @@ async fn passes(
     name: &RollupName,
     tally: &mut Tally,
 ) -> Result<Outcome, RollupError> {
-    let claimed = &context.claimed;
-    let end_of_plan = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
-    let left = (end_of_plan - claimed.now).to_std().unwrap_or_default();
-    let end = Instant::now() + left + OVERLAP;
+    let end = context.end_of_plan();
     let fence = include_str!("../../../sql/scheduler/drain_fence.sql");
     let rollup = name.as_str();
     let values: [&dyn Param; 3] = [&context.hold.run.0, &context.hold.token.0, &rollup];

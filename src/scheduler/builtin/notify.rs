@@ -15,9 +15,6 @@ use crate::scheduler::outcome::Outcome;
 /// Between two looks: an alarm is told about so long after it was raised.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The run goes on for so long past its minute that the next plan is due by the database's clock when it ends.
-const OVERLAP: Duration = Duration::from_millis(20);
-
 /// Works until the plan's minute is over.
 pub async fn run(context: &Context) -> Outcome {
     match passes(context).await {
@@ -28,9 +25,7 @@ pub async fn run(context: &Context) -> Outcome {
 }
 
 async fn passes(context: &Context) -> Result<Outcome, JobError> {
-    let claimed = &context.claimed;
-    let end_of_plan = claimed.plan_time + chrono::TimeDelta::from_std(claimed.cadence).unwrap_or_default();
-    let end = Instant::now() + (end_of_plan - claimed.now).to_std().unwrap_or_default() + OVERLAP;
+    let end = context.end_of_plan();
     let mut all = Told::default();
     loop {
         let began = Instant::now();
